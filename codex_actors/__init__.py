@@ -1,0 +1,1 @@
+"""Supervised actors for Trio."""
