@@ -1,0 +1,28 @@
+"""Attachment and file management for OpenAI Codex, supervised.
+
+Stage a file (content-addressed, deduplicated, checksummed, with a time to live) and attach it to a
+codex turn, without leaking or losing a byte on disk whatever crashes. Start reading at `tree`.
+"""
+
+from codex_actors.files.errors import AttachmentLeased as AttachmentLeased
+from codex_actors.files.errors import AttachmentNotFound as AttachmentNotFound
+from codex_actors.files.errors import ChecksumMismatch as ChecksumMismatch
+from codex_actors.files.errors import FilesError as FilesError
+from codex_actors.files.errors import InvalidConfig as InvalidConfig
+from codex_actors.files.errors import InvalidContentType as InvalidContentType
+from codex_actors.files.errors import InvalidName as InvalidName
+from codex_actors.files.errors import InvalidTTL as InvalidTTL
+from codex_actors.files.errors import ManifestTooNew as ManifestTooNew
+from codex_actors.files.errors import NotARegularFile as NotARegularFile
+from codex_actors.files.errors import QuotaExceeded as QuotaExceeded
+from codex_actors.files.errors import SourceChanged as SourceChanged
+from codex_actors.files.errors import SourceNotFound as SourceNotFound
+from codex_actors.files.errors import SourceNotReadable as SourceNotReadable
+from codex_actors.files.errors import StagingDirRefused as StagingDirRefused
+from codex_actors.files.errors import StagingFull as StagingFull
+from codex_actors.files.errors import StagingIOError as StagingIOError
+from codex_actors.files.errors import TransfersBusy as TransfersBusy
+from codex_actors.files.model import Attachment as Attachment
+from codex_actors.files.model import CleanupReport as CleanupReport
+from codex_actors.files.model import FilesConfig as FilesConfig
+from codex_actors.files.model import Metrics as Metrics
