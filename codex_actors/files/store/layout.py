@@ -1,0 +1,65 @@
+"""Owns where things lie in a staging directory.
+
+    <root>/.gitignore, CACHEDIR.TAG           tell other tools to keep off
+    <root>/manifest.sqlite3                   the manifest, with its -wal and -shm
+    <root>/<checksum>/<name>                  a blob under one of its names, hard-linked
+    <root>/.partials/<owner>/lock             locked by the process that owns the folder
+    <root>/.partials/<owner>/<n>.partial      what that process is writing
+
+Invariant: pure; a checksum directory holds nothing but names of that content. Knows no disk.
+"""
+
+from pathlib import Path
+
+from attrs import frozen
+
+__all__ = ["DIRECTORY_MODE", "FILE_MODE", "PARTIAL_SUFFIX", "Layout"]
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+PARTIAL_SUFFIX = ".partial"
+
+_HEX = frozenset("0123456789abcdef")
+_CHECKSUM_LENGTH = 64  # of both algorithms
+
+
+@frozen
+class Layout:
+    """The paths under one staging directory.
+
+    Attributes:
+        root: The directory, absolute.
+    """
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The SQLite file."""
+        return self.root / "manifest.sqlite3"
+
+    @property
+    def partials(self) -> Path:
+        """The folder of the processes' folders."""
+        return self.root / ".partials"
+
+    def owned(self, owner: str) -> Path:
+        """The folder of one process."""
+        return self.partials / owner
+
+    def lock(self, owner: str) -> Path:
+        """The file that is locked while that process lives."""
+        return self.partials / owner / "lock"
+
+    def content(self, checksum: str) -> Path:
+        """The directory of one content."""
+        return self.root / checksum
+
+    def blob(self, checksum: str, name: str) -> Path:
+        """One name of one content."""
+        return self.root / checksum / name
+
+    @staticmethod
+    def is_checksum(entry: str) -> bool:
+        """Tell whether an entry of the root is the directory of a content."""
+        return len(entry) == _CHECKSUM_LENGTH and _HEX.issuperset(entry)

@@ -1,0 +1,130 @@
+"""Owns the events of the file layer and the list of those who listen.
+
+Invariant: an event is data, delivered synchronously in the order of what happened; a handler that
+raises is detached and never breaks a staging. Must not know any logging or metrics library.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from attrs import field, frozen
+
+from codex_actors.files.model import Attachment, CleanupReport
+
+__all__ = ["Event", "EventHandler", "Events", "cleaned", "failed", "staged", "swept"]
+
+
+def _frozen_mapping(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(data))
+
+
+@frozen
+class Event:
+    """Something that happened to attachments.
+
+    Attributes:
+        name: Dotted, for example `codex.attachment.staged`.
+        measurements: Numbers.
+        metadata: What they are about; the keys of the Elixir SDK where it has the event.
+    """
+
+    name: str
+    measurements: Mapping[str, Any] = field(converter=_frozen_mapping)
+    metadata: Mapping[str, Any] = field(converter=_frozen_mapping)
+
+    def __str__(self) -> str:
+        """Return one line."""
+        pairs = {**self.measurements, **self.metadata}
+        return " ".join([self.name, *(f"{key}={value!r}" for key, value in pairs.items())])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {
+            "event": self.name,
+            "measurements": dict(self.measurements),
+            "metadata": dict(self.metadata),
+        }
+
+
+EventHandler = Callable[[Event], object]
+
+
+class Events:
+    """A list of handlers; see `Files.events`."""
+
+    def __init__(self, handlers: Iterable[EventHandler] = ()) -> None:
+        self._handlers: list[EventHandler] = list(handlers)
+
+    def attach(self, handler: EventHandler) -> Callable[[], None]:
+        """Call `handler` with every event from now on; return a function that detaches it.
+
+        It runs on the event loop and must not block. One that raises is reported on stderr and
+        detached.
+        """
+        self._handlers.append(handler)
+
+        def detach() -> None:
+            if handler in self._handlers:
+                self._handlers.remove(handler)
+
+        return detach
+
+    def emit(self, event: Event) -> None:
+        """Deliver an event to all handlers."""
+        for handler in tuple(self._handlers):
+            try:
+                handler(event)
+            except Exception:  # noqa: BLE001 - a stranger's handler must not break a staging
+                self._handlers.remove(handler)
+                print(f"Detached {handler!r}: it raised on {event}", file=sys.stderr)  # noqa: T201 - the layer has no logger
+                traceback.print_exc()
+
+
+def staged(attachment: Attachment, *, cached: bool) -> Event:
+    """A staging succeeded; `cached` when the bytes were already there."""
+    data = attachment.to_dict()
+    return Event(
+        "codex.attachment.staged",
+        {"size_bytes": attachment.size},
+        {
+            "cached?": cached,
+            "checksum": attachment.checksum,
+            "name": attachment.name,
+            "persist?": attachment.persist,
+            "ttl_ms": data["ttl_ms"],
+        },
+    )
+
+
+def cleaned(attachment: Attachment) -> Event:
+    """An attachment was removed, by the sweeper or on request."""
+    return Event(
+        "codex.attachment.cleaned",
+        {"bytes": attachment.size, "count": 1},
+        {
+            "checksum": attachment.checksum,
+            "name": attachment.name,
+            "ttl_ms": attachment.to_dict()["ttl_ms"],
+        },
+    )
+
+
+def failed(operation: str, error: BaseException, *, name: str) -> Event:
+    """A staging or a removal failed."""
+    return Event(
+        "codex.attachment.failed",
+        {"count": 1},
+        {"operation": operation, "name": name, "error": type(error).__name__, "reason": str(error)},
+    )
+
+
+def swept(report: CleanupReport, *, reason: str) -> Event:
+    """A sweep ended."""
+    return Event(
+        "codex.sweep.stop",
+        {"count": report.count, "bytes": report.bytes, "failed": len(report.failed)},
+        {"reason": reason},
+    )
