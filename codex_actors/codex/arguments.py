@@ -1,0 +1,68 @@
+"""Owns the argument vector of `codex exec`. Pure.
+
+Invariant: every value arrives as one value: `--` stands before the prompt, for `-i` would swallow
+it, and what could be taken for an option or for "read standard input" goes by standard input. Must
+not start anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codex_actors.codex.errors import InvalidPrompt
+from codex_actors.codex.toml import config_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codex_actors.codex.options import ThreadOptions
+
+__all__ = ["MAX_ARGUMENT", "check_prompt", "exec_arguments", "goes_by_stdin"]
+
+MAX_ARGUMENT = 100_000
+"""Bytes: Linux takes at most 131,071 in one argument."""
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt that no process could be given, or that says nothing.
+
+    Raises:
+        InvalidPrompt: With what is wrong with it.
+    """
+    if not prompt.strip():
+        raise InvalidPrompt("the prompt is empty: say what codex is to do")
+    if "\0" in prompt:
+        raise InvalidPrompt(
+            f"the prompt has a NUL character at {prompt.index(chr(0))}: remove it, or attach the "
+            "data as a file"
+        )
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidPrompt(
+            f"the prompt is not valid Unicode: it has a lone surrogate at {error.start}"
+        ) from None
+
+
+def goes_by_stdin(prompt: str) -> bool:
+    """Tell whether the prompt cannot be an argument: too long, or the sign for standard input."""
+    return prompt == "-" or len(prompt.encode()) > MAX_ARGUMENT
+
+
+def exec_arguments(options: ThreadOptions, images: Sequence[Path], prompt: str) -> list[str]:
+    """Return what follows the executable. `images` are absolute paths without commas."""
+    arguments = ["exec", "--json", "--skip-git-repo-check"]
+    if options.ephemeral:
+        arguments.append("--ephemeral")
+    if options.sandbox is not None:
+        arguments += ["-s", options.sandbox]
+    if options.model is not None:
+        arguments += ["-m", options.model]
+    arguments += config_arguments(options.config)
+    base = Path.cwd() / (options.cwd or "")
+    for directory in options.add_dirs:
+        arguments += ["--add-dir", str(base / directory)]
+    for image in images:
+        arguments += ["-i", str(image)]
+    return [*arguments, "--", "-" if goes_by_stdin(prompt) else prompt]

@@ -1,0 +1,33 @@
+"""Owns running tasks beside the body of an `async with`.
+
+Invariant: the tasks end with the body, and the body's own error leaves the block bare, not in a
+group of one: a caller's `except CodexError` must see it. Must not know what the tasks do.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+__all__ = ["open_background"]
+
+
+@asynccontextmanager
+async def open_background() -> AsyncGenerator[trio.Nursery]:
+    """Open a nursery whose tasks are cancelled when the body ends."""
+    body_error: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        except trio.Cancelled:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery
+            body_error = error
+        nursery.cancel_scope.cancel()
+    if body_error is not None:
+        raise body_error

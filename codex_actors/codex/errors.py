@@ -1,0 +1,65 @@
+"""Owns the errors of talking to codex.
+
+Invariant: a message names the thing, what is wrong with it and what to do, and holds no value of an
+environment variable (`redact` sees to that before text comes here). Must not know processes.
+"""
+# ruff: noqa: N818 - the names say what happened, as Trio's own do
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from codex_actors.files import Attachment
+
+__all__ = ["CodexError", "CodexNotFound", "DeliveryError", "InvalidPrompt", "TurnTimeout"]
+
+
+class CodexError(Exception):
+    """A codex turn could not be run, or failed.
+
+    Attributes:
+        exit_code: The exit status of codex; negative for the signal that ended it; None when codex
+            had not ended by itself.
+        stderr: The end of what codex wrote to standard error, secrets replaced.
+    """
+
+    def __init__(self, message: str, *, exit_code: int | None = None, stderr: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        """Return the message, then what codex said on standard error."""
+        message = super().__str__()
+        return (
+            f"{message}\n--- end of codex's stderr ---\n{self.stderr}" if self.stderr else message
+        )
+
+
+class CodexNotFound(CodexError):
+    """There is no codex executable where one was looked for."""
+
+
+class InvalidPrompt(CodexError, ValueError):
+    """The prompt cannot be handed to codex."""
+
+
+class TurnTimeout(CodexError, trio.TooSlowError):
+    """The turn took longer than its `timeout`; codex and what it had started were ended."""
+
+
+class DeliveryError(CodexError):
+    """An attachment would not arrive, so the turn was not started.
+
+    Attributes:
+        attachment: The attachment that is refused.
+        reason: Why, and what to do.
+    """
+
+    def __init__(self, attachment: Attachment, reason: str) -> None:
+        super().__init__(f"attachment {attachment.name!r} cannot be delivered: {reason}")
+        self.attachment = attachment
+        self.reason = reason

@@ -1,0 +1,100 @@
+"""Owns the decision how each attachment reaches the model. Pure.
+
+Invariant: every attachment gets exactly one route, or the turn is refused: codex drops what it
+cannot read and reports success, so nothing doubtful is passed to it. The bytes decide, and the
+declared content type only where they cannot. Must not touch the disk.
+
+| bytes                        | declared    | route    |
+| an image that codex takes    | anything    | image    |
+| anything else                | image/*     | refused  |
+| anything else                | audio/*     | refused  |
+| anything else                | other, SVG  | manifest |
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from codex_actors.codex.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from codex_actors.codex.images import ImageFacts
+    from codex_actors.files import Attachment
+
+__all__ = ["Delivery", "Route", "plan_delivery", "route"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
+_MAX_STEM = 60
+_MAX_SUFFIX = 12
+
+
+class Route(Enum):
+    """How an attachment reaches the model."""
+
+    IMAGE = "image"
+    MANIFEST = "manifest"
+
+
+@frozen
+class Delivery:
+    """One attachment's way: its route, and the name of its link.
+
+    The name is of letters, digits, dots, underscores and one dash, and unique in its turn.
+    """
+
+    attachment: Attachment
+    route: Route
+    link_name: str
+
+
+def route(attachment: Attachment, facts: ImageFacts) -> Route:
+    """Decide for one attachment.
+
+    Raises:
+        DeliveryError: It would not arrive as what its owner declared it to be.
+    """
+    if facts.problem is None:
+        return Route.IMAGE
+    declared = attachment.content_type.partition(";")[0].strip().lower()
+    # An SVG is a text that the agent can read, and no image to codex.
+    if declared.startswith("image/") and declared != "image/svg+xml":
+        raise DeliveryError(
+            attachment,
+            f"it is declared {declared}, but {facts.problem}; or stage it with another "
+            "content_type to have the agent told of its path instead",
+        )
+    if declared.startswith("audio/"):
+        raise DeliveryError(
+            attachment,
+            f"it is declared {declared}, and codex exec has no way to send audio: transcribe it; "
+            "or stage it with another content_type to have the agent told of its path instead",
+        )
+    return Route.MANIFEST
+
+
+def plan_delivery(judged: Iterable[tuple[Attachment, ImageFacts]]) -> tuple[Delivery, ...]:
+    """Decide for all attachments of a turn, in their order.
+
+    Raises:
+        DeliveryError: One of them would not arrive.
+    """
+    return tuple(
+        Delivery(attachment, route(attachment, facts), _link_name(number, attachment.name, facts))
+        for number, (attachment, facts) in enumerate(judged, start=1)
+    )
+
+
+def _link_name(number: int, name: str, facts: ImageFacts) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or not stem:
+        stem, suffix = name, ""
+    stem = _UNSAFE.sub("_", stem).strip("._")[:_MAX_STEM] or "file"
+    suffix = _UNSAFE.sub("", suffix)[:_MAX_SUFFIX]
+    ending = facts.suffix or (f".{suffix}" if suffix else "")
+    return f"{number}-{stem}{ending}"

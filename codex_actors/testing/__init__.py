@@ -1,0 +1,13 @@
+"""The test kit: what stands in for the world when an application is tested.
+
+Nothing here patches anything: the stand-ins are real servers, real executables and real files.
+"""
+
+from codex_actors.testing.fake_codex import FakeCall as FakeCall
+from codex_actors.testing.fake_codex import FakeCodex as FakeCodex
+from codex_actors.testing.fake_codex import FakeImage as FakeImage
+from codex_actors.testing.fake_codex import fake_codex as fake_codex
+from codex_actors.testing.provider import ModelServer as ModelServer
+from codex_actors.testing.responses import ModelRequest as ModelRequest
+from codex_actors.testing.responses import assistant_message as assistant_message
+from codex_actors.testing.responses import shell_command as shell_command
