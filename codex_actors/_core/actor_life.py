@@ -1,0 +1,342 @@
+"""One life of an actor: construct, init, continue, handle messages, terminate.
+
+Beside the mailbox run the infos (`Down`, timers) and the wish to end; both are looked
+at before every message and never queue behind one.  Invariant: whoever called and was
+not answered is told when the life ends.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .actor import Actor
+from .calls import PendingCall, Reply
+from .errors import IgnoreChild, UnhandledMessage
+from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
+from .exits import KILLED, NORMAL, ExitKind, ExitReason, is_fatal
+from .handlers import Handler, HandlerKind
+from .incarnation import Incarnation, Leave, Manner, build_user, call_user, leaked
+from .mailbox import WAKE
+from .messages import Down, Info
+from .monitors import Monitor
+from .timers import Timer
+
+if TYPE_CHECKING:
+    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .place import Place
+
+# Messages handled without a checkpoint: enough to make a checkpoint's cost small,
+# few enough that other tasks are not kept waiting.
+_BATCH = 64
+# How long after the end of a cleanup's time it is called unresponsive: it needs a
+# moment to unwind when it is cancelled at that very time.
+_UNWINDING = 0.01
+
+
+class ActorLife(Incarnation):
+    """One life of an actor."""
+
+    __slots__ = (
+        "_cleanup",
+        "_deferred",
+        "_draining",
+        "_in_hand",
+        "_infos",
+        "_own_reason",
+        "_since",
+        "monitors",
+        "timers",
+    )
+
+    def __init__(self, place: "Place", on_settled: Callable[[Incarnation], None]) -> None:
+        super().__init__(place, on_settled)
+        self.monitors: set[Monitor] = set()
+        self.timers: set[Timer] = set()
+        self._infos: deque[Info] = deque()
+        self._in_hand: object = None
+        self._since = 0.0
+        self._deferred: set[PendingCall] = set()
+        self._draining = place.draining
+        self._own_reason: ExitReason | None = None
+        self._cleanup: trio.CancelScope | None = None
+
+    # What the actor sees of it
+
+    @property
+    def supervisor(self) -> "Supervisor | DynamicSupervisor":
+        """The handle of the supervisor above."""
+        parent = self.place.parent
+        if parent is None:
+            raise RuntimeError("an actor is never the root")
+        return parent.handle
+
+    def stop_self(self, reason: ExitReason) -> None:
+        """End after the message in hand."""
+        self._own_reason = reason
+
+    def monitor(self, ref: "ActorRef") -> Monitor:
+        """Watch the current incarnation of another place."""
+        self._check_handles(Down)
+        monitor = Monitor(self, ref.place)
+        self.monitors.add(monitor)
+        return monitor
+
+    def send_after(self, seconds: float, info: Info) -> Timer:
+        """One info after a time."""
+        self._check_handles(type(info))
+        if not seconds >= 0:
+            raise ValueError(f"send_after: {seconds!r} is not a number of seconds from 0")
+        return self._start_timer(Timer(self, info, seconds, None))
+
+    def send_interval(self, seconds: float, info: Info) -> Timer:
+        """The same info again and again."""
+        self._check_handles(type(info))
+        if not seconds > 0 or math.isinf(seconds):
+            raise ValueError(f"send_interval: {seconds!r} is not a number of seconds above 0")
+        return self._start_timer(Timer(self, info, seconds, seconds))
+
+    def _start_timer(self, timer: Timer) -> Timer:
+        self.timers.add(timer)
+        return timer
+
+    def _check_handles(self, info: type) -> None:
+        handlers = self.place.handlers or {}
+        handler = handlers.get(info)
+        if handler is None or handler.kind is not HandlerKind.INFO:
+            raise UnhandledMessage(f"{self.place.path} has no handler for {info.__name__}")
+
+    # Infos, beside the mailbox
+
+    def tell(self, info: Info) -> None:
+        """Queue an info; it comes before all messages."""
+        if self.reason is None:
+            self._infos.append(info)
+            self.place.mailbox.wake()
+
+    def untell(self, info: Info) -> None:
+        """Take a queued info back."""
+        self._infos = deque(queued for queued in self._infos if queued is not info)
+
+    def is_told(self, info: Info) -> bool:
+        """Whether this very info still waits."""
+        return any(queued is info for queued in self._infos)
+
+    # Life
+
+    async def live(self) -> ExitReason:
+        """See `Incarnation.live`."""
+        actor: Actor | None = None
+        error: BaseException | None = None
+        try:
+            with self.scope:
+                actor = await self._begin()
+                await call_user(actor.handle_continue)
+                await self._serve(actor, actor.__handlers__)
+        except IgnoreChild as ignore:
+            self.ignored = self.is_starting
+            error = None if self.ignored else ignore
+        except trio.Cancelled as cancelled:
+            error = leaked(cancelled)
+        except BaseException as crash:  # noqa: BLE001 - whatever it is, it is the reason
+            error = crash
+        reason = self._classify(error)
+        if actor is not None:
+            reason = await self._clean_up(actor, reason)
+        self._end(reason)
+        return reason
+
+    def _classify(self, error: BaseException | None) -> ExitReason:
+        """Why it ended: from what was asked, what was cancelled, and the outcome.
+
+        Never from the exception alone: an actor's own `TooSlowError` is a crash.
+        """
+        if error is not None:
+            return ExitReason(ExitKind.CRASH, error)
+        if self.scope.cancelled_caught or self.killed_at is not None:
+            return KILLED
+        return self._own_reason or self.asked or NORMAL
+
+    async def _begin(self) -> Actor:
+        spec = self.place.spec
+        if not callable(spec.start):
+            raise TypeError(f"{spec.start!r} is not callable")
+        timeout = spec.start_timeout
+        limit: trio.CancelScope | None = None
+        actor = build_user(spec.start, *spec.args, **spec.kwargs)
+        if not isinstance(actor, Actor):
+            raise TypeError(
+                f"the factory of {self.place.path} returned {type(actor).__name__}, not an Actor"
+            )
+        actor._life = self  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one who gives life
+        self.place.handlers = actor.__handlers__
+        if math.isinf(timeout):
+            await call_user(actor.init)
+        else:
+            deadline = self.started_at + timeout
+            self.report_unless_gone_by(deadline + spec.cleanup_timeout)
+            with trio.CancelScope(deadline=deadline) as limit:
+                await call_user(actor.init)
+            if limit.cancelled_caught:
+                raise trio.TooSlowError(f"{self.place.path} did not start within {timeout:g} s")
+            self.report_unless_gone_by(math.inf)
+        self.acknowledge()
+        return actor
+
+    async def _serve(self, actor: Actor, handlers: Any) -> None:
+        mailbox = self.place.mailbox
+        budget = _BATCH
+        while True:
+            while self._infos and not self._leaving:
+                await self._handle_info(actor, handlers, self._infos.popleft())
+                budget -= 1
+            if self._leaving:
+                return
+            if budget <= 0:
+                budget = _BATCH
+                await trio.lowlevel.checkpoint()
+                continue
+            try:
+                try:
+                    item = mailbox.next_nowait()
+                except trio.WouldBlock:
+                    item = await mailbox.next()
+                    budget = _BATCH
+            except trio.EndOfChannel:
+                return  # drained
+            if item is WAKE:
+                continue
+            if self._leaving:
+                mailbox.keep(item)
+                return
+            budget -= 1
+            if type(item) is PendingCall:
+                if not item.settled:
+                    await self._handle_call(actor, handlers, item)
+            else:
+                await self._handle_cast(actor, handlers, item)
+
+    @property
+    def _leaving(self) -> bool:
+        return (
+            self.killed_at is not None
+            or self._own_reason is not None
+            or (self.leave is not Leave.NO and not self._draining)
+        )
+
+    async def _handle_call(self, actor: Actor, handlers: Any, pending: PendingCall) -> None:
+        handler: Handler | None = handlers.get(type(pending.message))
+        if handler is None or handler.kind is not HandlerKind.CALL:
+            pending.fail(self.place.unhandled(pending.message))
+            return
+        self._in_hand = pending
+        self._since = trio.current_time()
+        try:
+            if handler.deferred:
+                self._defer(pending)
+                await call_user(handler.function, actor, pending.message, Reply[Any](pending))
+                if pending.caller is not None and pending.caller.waiting_for is self.place:
+                    pending.caller.waiting_for = None
+            else:
+                pending.answer(await call_user(handler.function, actor, pending.message))
+        except handler.raises as answer:
+            pending.fail(answer)
+        # Not in a finally: after a crash the message is still in hand, and `_end` fails it.
+        self._in_hand = None
+        self.place.handled += 1
+
+    def _defer(self, pending: PendingCall) -> None:
+        self._deferred.add(pending)
+        pending.on_settled = self._deferred.discard
+
+    async def _handle_cast(self, actor: Actor, handlers: Any, message: object) -> None:
+        handler: Handler | None = handlers.get(type(message))
+        if handler is None or handler.kind is not HandlerKind.CAST:
+            name = type(message).__name__
+            self.place.tree.hub.emit(CastUnhandled(path=self.place.path, message=name))
+            return
+        self._in_hand = message
+        self._since = trio.current_time()
+        await call_user(handler.function, actor, message)
+        self._in_hand = None
+        self.place.handled += 1
+
+    async def _handle_info(self, actor: Actor, handlers: Any, info: Info) -> None:
+        self._in_hand = info
+        self._since = trio.current_time()
+        await call_user(handlers[type(info)].function, actor, info)
+        self._in_hand = None
+        self.place.handled += 1
+
+    # The end
+
+    def ask_kindly(self, manner: Manner) -> None:
+        """See `Incarnation.ask_kindly`: after the message in hand, or after all of them."""
+        if manner is Manner.DRAIN:
+            self._draining = True
+            if self.place.open:
+                self.place.close_admission()
+        else:
+            self._draining = False
+            self.place.mailbox.wake()
+
+    def cut(self) -> None:
+        """See `Incarnation.cut`."""
+        self.kill()
+        if self._cleanup is not None:
+            self._cleanup.cancel()
+
+    async def _clean_up(self, actor: Actor, reason: ExitReason) -> ExitReason:
+        """Run `terminate` within its time; an otherwise calm end becomes its crash."""
+        if type(actor).terminate is Actor.terminate:
+            return reason
+        self.terminating = True
+        timeout = self.place.spec.cleanup_timeout
+        deadline = trio.current_time() + timeout
+        self.report_unless_gone_by(deadline + _UNWINDING)
+        error: BaseException | None = None
+        with trio.CancelScope(shield=True, deadline=deadline) as self._cleanup:
+            try:
+                await call_user(actor.terminate, reason)
+            except trio.Cancelled:
+                raise
+            except BaseException as crash:  # noqa: BLE001 - whatever it is, it is reported
+                error = crash
+        if self._cleanup.cancelled_caught:
+            error = trio.TooSlowError(f"terminate took longer than {timeout:g} s")
+        self._cleanup = None
+        if error is None:
+            return reason
+        self.place.tree.hub.emit(ChildCleanupFailed(path=self.place.path, error=error))
+        if is_fatal(error) or not (reason.abnormal or isinstance(error, trio.TooSlowError)):
+            return ExitReason(ExitKind.CRASH, error)
+        return reason
+
+    def _end(self, reason: ExitReason) -> None:
+        """Tell everybody who depends on this life."""
+        if isinstance(self._in_hand, PendingCall):
+            self._in_hand.died(reason)
+        self._in_hand = None
+        for pending in tuple(self._deferred):
+            pending.died(reason)
+        for timer in tuple(self.timers):
+            timer.cancel()
+        for monitor in tuple(self.monitors):
+            monitor.cancel()
+        for info in self._infos:
+            if not isinstance(info, Down):
+                name = type(info).__name__
+                self.place.tree.hub.emit(
+                    InfoDropped(path=self.place.path, info=name, why="its actor ended")
+                )
+        self._infos.clear()
+
+    @property
+    def in_hand(self) -> tuple[object, float] | None:
+        """See `Incarnation.in_hand`."""
+        if self._in_hand is None:
+            return None
+        message = self._in_hand
+        return (message.message if isinstance(message, PendingCall) else message), self._since

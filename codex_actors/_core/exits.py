@@ -1,0 +1,90 @@
+"""Why a child ended: the reason that monitors, refs and supervisors share.
+
+An `ExitReason` may carry the live exception of a crash.  Whoever keeps a reason
+longer than the restart window keeps `as_text()` instead, because a live
+exception keeps its frames, and with them everything the dead child touched.
+"""
+
+import enum
+
+from attrs import evolve, frozen
+
+
+class ExitKind(enum.Enum):
+    """The four ways to end; `KILLED` and `CRASH` are abnormal."""
+
+    NORMAL = "normal"
+    SHUTDOWN = "shutdown"
+    KILLED = "killed"
+    CRASH = "crash"
+
+
+@frozen
+class ExitReason:
+    """Why one incarnation of a child ended.
+
+    Args:
+        kind: the way it ended.
+        error: the exception of a crash, as long as it is kept alive.
+        detail: one line of text, for people.
+    """
+
+    kind: ExitKind
+    error: BaseException | None = None
+    detail: str | None = None
+
+    @property
+    def abnormal(self) -> bool:
+        """Whether a transient child that ended so is restarted."""
+        return self.kind in {ExitKind.KILLED, ExitKind.CRASH}
+
+    def as_text(self) -> "ExitReason":
+        """The same reason without the live exception, its text as `detail`."""
+        if self.error is None:
+            return self
+        return evolve(self, error=None, detail=self.detail or describe(self.error))
+
+    def __str__(self) -> str:
+        detail = self.detail or (describe(self.error) if self.error is not None else None)
+        return f"{self.kind.value}: {detail}" if detail else self.kind.value
+
+
+def describe(error: BaseException) -> str:
+    """One line for an exception: its type, and its message when it has one.
+
+    A stranger's `__str__` that raises must not break the report of a crash.
+    """
+    name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - any failure means: there is no text
+        return name
+    return f"{name}: {text}" if text else name
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Whether an exception ends the whole tree instead of counting as a crash.
+
+    `KeyboardInterrupt`, `SystemExit`, their like, and groups that hold one.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_fatal(inner) for inner in error.exceptions)
+    return not isinstance(error, Exception)
+
+
+@frozen
+class Ending:
+    """Why a supervisor stops its children; `error` is what its opener is told of it."""
+
+    why: str
+    error: BaseException | None = None
+
+    @property
+    def fatal(self) -> bool:
+        """Whether a `KeyboardInterrupt` or its like is taking the tree down."""
+        return self.error is not None and is_fatal(self.error)
+
+
+NORMAL = ExitReason(ExitKind.NORMAL)
+SHUTDOWN = ExitReason(ExitKind.SHUTDOWN)
+KILLED = ExitReason(ExitKind.KILLED)

@@ -1,0 +1,262 @@
+"""A child's place in the tree: what stays when incarnations come and go.
+
+It owns the mailbox, the state that views show and the decision whether messages are
+admitted.  Invariant: a place that admits messages either runs or will run again;
+when it will not, everybody who waits is told at once.
+"""
+
+import contextvars
+from typing import TYPE_CHECKING
+
+import trio
+
+from .calls import PendingCall
+from .errors import ActorStopped, UnhandledMessage
+from .exits import NORMAL, ExitReason
+from .handlers import Handler, HandlerKind
+from .lifecycle import ChildState, is_legal
+from .mailbox import Mailbox
+from .specs import ChildSpec, StartKind
+from .strategy import Restart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .deadlines import Deadline
+    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .incarnation import Incarnation
+    from .supervisor_core import SupervisorCore
+    from .tree import Tree
+
+
+class Place:
+    """One place: the root's (`parent` is None), a supervisor's or a worker's."""
+
+    __slots__ = (
+        "__weakref__",
+        "_changed",
+        "_handle",
+        "_ref",
+        "context",
+        "core",
+        "crashed_in_a_row",
+        "draining",
+        "handled",
+        "handlers",
+        "incarnations",
+        "kept_places",
+        "last_crash",
+        "last_reason",
+        "life",
+        "mailbox",
+        "name",
+        "open",
+        "parent",
+        "path",
+        "queued_behind",
+        "retry",
+        "returning",
+        "spec",
+        "state",
+        "tree",
+    )
+
+    def __init__(
+        self,
+        tree: "Tree",
+        parent: "Place | None",
+        spec: ChildSpec,
+        name: str,
+        context: contextvars.Context,
+    ) -> None:
+        self.tree = tree
+        self.parent = parent
+        self.spec = spec
+        self.name = name
+        self.context = context
+        self.path = "" if parent is None else f"{parent.path}/{name}" if parent.path else name
+        self.state = ChildState.STARTING
+        self.life: Incarnation | None = None
+        self.mailbox = Mailbox(spec.mailbox_capacity if self.takes_messages else 0)
+        actor_class = spec.actor_class
+        # None as long as only a factory is known; then unknown messages are found out later.
+        self.handlers: Mapping[type, Handler] | None = (
+            actor_class.__handlers__ if actor_class is not None else None
+        )
+        self.open = True
+        self.draining = False
+        # Will run again although `state` says terminated: a group restart is waiting for a
+        # sibling before it, or the supervisor itself is being restarted.
+        self.returning = False
+        self.queued_behind: Place | None = None
+        self.last_reason = NORMAL
+        self.incarnations = 0
+        self.handled = 0
+        self.crashed_in_a_row = 0
+        self.last_crash = 0.0
+        self.retry: Deadline | None = None
+        self.core: SupervisorCore | None = None
+        # The places of a supervisor's static children, which outlive its incarnations too.
+        self.kept_places: dict[str, Place] = {}
+        self._changed: trio.Event | None = None
+        self._ref: ActorRef | None = None
+        self._handle: Supervisor | DynamicSupervisor | None = None
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether this is an actor's place."""
+        return self.spec.start_kind is StartKind.ACTOR
+
+    @property
+    def is_supervisor(self) -> bool:
+        """Whether this is a supervisor's place."""
+        return self.spec.start_kind is StartKind.SUPERVISOR
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether an incarnation runs that has not acknowledged its start."""
+        return self.life is not None and self.life.is_starting
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether nothing is kept of the child once it has ended."""
+        return self.spec.restart is Restart.TEMPORARY
+
+    @property
+    def ref(self) -> "ActorRef":
+        """The one ref of this place."""
+        if self._ref is None:
+            self._ref = self.tree.make_ref(self)
+        return self._ref
+
+    @property
+    def handle(self) -> "Supervisor | DynamicSupervisor":
+        """The one handle of this supervisor's place."""
+        if self._handle is None:
+            self._handle = self.tree.make_handle(self)
+        return self._handle
+
+    def enter(self, state: ChildState) -> None:
+        """Go to another state, and let those look who wait for a change."""
+        if not is_legal(self.state, state):
+            raise RuntimeError(f"{self.path}: {self.state} cannot become {state}")
+        self.state = state
+        self.notify()
+
+    def notify(self) -> None:
+        """Let those look who wait for a change."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def wait_changed(self) -> None:
+        """Wait for the next change of the state, or of whether it will run again."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether an incarnation runs now or will."""
+        return self.life is not None or self.returning or self.state is not ChildState.TERMINATED
+
+    def waits_for(self) -> "Place | None":
+        """The place without whose progress this one makes none, if there is such a one."""
+        if self.life is not None:
+            return self.life.waiting_for
+        return self.queued_behind
+
+    # Admission
+
+    def check_open(self, sender: "Incarnation | None") -> None:
+        """Raise `ActorStopped` unless a message to this place will meet an incarnation.
+
+        A sender that is being stopped is not made to wait for one that does not run:
+        its stop may be what that one's restart is waiting for.
+        """
+        if not self.open or (
+            sender is not None
+            and sender.dying
+            and (self.life is None or self.life.is_starting)
+            and self.life is not sender
+        ):
+            raise self.stopped()
+
+    def stopped(self) -> ActorStopped:
+        """The error for those who address this place in vain."""
+        return ActorStopped(self.ref, self.last_reason)
+
+    def check_handles(self, message: object, kind: HandlerKind) -> None:
+        """Raise `UnhandledMessage` when it is known that the receiver has no handler."""
+        if self.handlers is None and self.takes_messages:
+            return  # the class is not known before the first start
+        handler = self.handlers.get(type(message)) if self.handlers is not None else None
+        if handler is None or handler.kind is not kind:
+            raise self.unhandled(message)
+
+    def unhandled(self, message: object) -> UnhandledMessage:
+        """The error for a message that its receiver does not know."""
+        name = type(message).__name__
+        if not self.takes_messages:
+            return UnhandledMessage(f"{self.path} takes no messages, so not {name} either")
+        return UnhandledMessage(f"{self.path} has no handler for {name}; it needs one by @handle_*")
+
+    def admit(self) -> None:
+        """Admit messages (again)."""
+        if not self.open:
+            self.mailbox.reopen()
+            self.open = True
+            self.draining = False
+            self.notify()
+
+    def refuse(self, reason: ExitReason) -> None:
+        """Refuse messages from now on, and fail those that wait."""
+        self.open = False
+        self.fail_queue(reason)
+
+    def fail_queue(self, reason: ExitReason) -> None:
+        """Fail all that waits; where admission is open it stays so."""
+        for item in self.mailbox.empty():
+            if isinstance(item, PendingCall):
+                item.died(reason)
+        if self.open:
+            self.mailbox.reopen()
+
+    def close_admission(self) -> None:
+        """Begin to drain: nothing more comes in, what waits is still handled."""
+        self.open = False
+        self.draining = True
+        self.mailbox.close()
+
+    # Whether it will run again
+
+    def expect_return(self) -> None:
+        """This place has no incarnation but will have one: messages wait for it.
+
+        The same holds for all that a supervisor here will start again.
+        """
+        self.returning = True
+        if not self.draining:
+            self.admit()
+        for place in self.kept_places.values():
+            place.expect_return()
+        self.notify()
+
+    def give_up(self) -> None:
+        """This place will not run again (unless somebody starts it by hand)."""
+        self.returning = False
+        self.queued_behind = None
+        if self.retry is not None:
+            self.retry.cancel()
+            self.retry = None
+        self.refuse(self.last_reason)
+        for place in self.kept_places.values():
+            place.give_up()
+        self.notify()
+
+    def walk(self) -> "Iterator[Place]":
+        """This place and all below it, in start order."""
+        yield self
+        if self.core is not None:
+            for place in tuple(self.core.children.values()):
+                yield from place.walk()

@@ -1,0 +1,303 @@
+"""What to supervise, as data: specs remember no live state and can be used many times.
+
+A spec that was built is a spec that can be supervised: every fault of one spec raises
+`SpecError` naming the field when it is built, and faults between children when the
+`SupervisorSpec` around them is.
+"""
+
+import enum
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import Factory, field, frozen
+
+from .actor import Actor
+from .errors import SpecError
+from .strategy import AutoShutdown, Restart, Strategy
+
+
+class Shutdown(enum.Enum):
+    """A `shutdown` that is not a number of seconds."""
+
+    BRUTAL_KILL = "brutal_kill"
+
+
+class StartKind(enum.Enum):
+    """What a `ChildSpec.start` turns into."""
+
+    ACTOR = "actor"
+    TASK = "task"
+    SUPERVISOR = "supervisor"
+
+
+E = TypeVar("E", bound=enum.Enum)
+
+
+def _choice(kind: type[E], name: str) -> Callable[[E | str], E]:
+    """A converter from an enum's member or its lower-case name."""
+
+    def convert(value: E | str) -> E:
+        try:
+            return kind(value)
+        except ValueError:
+            known = ", ".join(repr(member.value) for member in kind)
+            raise SpecError(f"{name}: {value!r} is unknown; choose one of {known}") from None
+
+    return convert
+
+
+def _number(name: str, value: object, *, least: float, exclusive: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise SpecError(f"{name}: {value!r} is not a number")
+    if value < least or (exclusive and value == least):
+        raise SpecError(
+            f"{name}: {value!r} must be {'more than' if exclusive else 'at least'} {least:g}"
+        )
+    return value
+
+
+def _seconds(name: str, *, exclusive: bool = False) -> Callable[[float], float]:
+    def convert(value: float) -> float:
+        return _number(name, value, least=0, exclusive=exclusive)
+
+    return convert
+
+
+def _count(name: str, *, least: int = 0, infinite: bool = False) -> Callable[[float], float]:
+    def convert(value: float) -> float:
+        number = _number(name, value, least=least)
+        if not isinstance(number, int) and not (infinite and math.isinf(number)):
+            raise SpecError(f"{name}: {value!r} must be a whole number")
+        return number
+
+    return convert
+
+
+def _whole(name: str) -> Callable[[int], int]:
+    def convert(value: int) -> int:
+        return int(_count(name)(value))
+
+    return convert
+
+
+def _shutdown(value: float | Shutdown | str) -> float | Shutdown:
+    if isinstance(value, Shutdown | str):
+        return _choice(Shutdown, "shutdown")(value)
+    return _number("shutdown", value, least=0)
+
+
+@frozen(kw_only=True)
+class Backoff:
+    """A growing pause before each restart of one child (not in OTP; off by default).
+
+    The pause before the n-th restart in a row is random between 0 and
+    `min(max, base * factor**n)` ("full jitter").
+
+    Args:
+        base: the first bound, in seconds.
+        factor: what each bound is multiplied by for the next.
+        max: the largest bound, in seconds.
+        reset_after: seconds without a failure after which n starts again at 0.
+    """
+
+    base: float = field(default=0.1, converter=_seconds("backoff.base", exclusive=True))
+    factor: float = field(default=2.0, converter=_seconds("backoff.factor", exclusive=True))
+    max: float = field(default=30.0, converter=_seconds("backoff.max", exclusive=True))
+    reset_after: float = field(
+        default=60.0, converter=_seconds("backoff.reset_after", exclusive=True)
+    )
+
+    def ceiling(self, failures: int) -> float:
+        """The longest pause after `failures` earlier failures in a row, in seconds."""
+        try:
+            return min(self.max, self.base * self.factor**failures)
+        except OverflowError:
+            return self.max
+
+
+Start: TypeAlias = "Callable[..., Any] | SupervisorSpec | DynamicSupervisorSpec"
+
+
+def _default_shutdown(spec: "ChildSpec") -> float:
+    return math.inf if spec.start_kind is StartKind.SUPERVISOR else 5.0
+
+
+def _start(value: Start) -> Start:
+    if isinstance(value, SupervisorSpec | DynamicSupervisorSpec) or callable(value):
+        return value
+    raise SpecError(
+        f"start: {value!r} is neither an Actor class, a callable, an async function nor a spec"
+    )
+
+
+def _child_id(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or "/" in value:  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+        raise SpecError(f"id: {value!r} must be a non-empty string without '/'")
+    return value
+
+
+def _start_kind(spec: "ChildSpec") -> StartKind:
+    start: object = spec.start
+    if isinstance(start, SupervisorSpec | DynamicSupervisorSpec):
+        return StartKind.SUPERVISOR
+    while hasattr(start, "func"):  # functools.partial
+        start = getattr(start, "func")  # noqa: B009 - the attribute is not on `object`
+    if inspect.iscoroutinefunction(start) or inspect.iscoroutinefunction(
+        getattr(start, "__call__", None)  # noqa: B004 - asks what it is, not whether it is there
+    ):
+        return StartKind.TASK
+    return StartKind.ACTOR
+
+
+def _optional_seconds(value: float) -> float:
+    return _number("start_timeout", value, least=0, exclusive=True)
+
+
+@frozen
+class ChildSpec:
+    """How one child is started, restarted and stopped (OTP's child specification).
+
+    Args:
+        id: its name among its siblings; None only under a dynamic supervisor, which
+            then makes one of the factory's name and a number.
+        start: called afresh for every incarnation: an Actor class, a callable that
+            returns an Actor, an async function (with `task_status` if it takes one),
+            or the spec of a child supervisor.
+        args: positional arguments for `start`.
+        kwargs: keyword arguments for `start`.
+        restart: when a child that ended is started again.
+        shutdown: seconds to finish the message in hand when asked to stop, before it is
+            cancelled; `math.inf`, or `Shutdown.BRUTAL_KILL` to cancel at once.  The
+            default is 5 s for workers and no limit for supervisors.
+        cleanup_timeout: seconds that `terminate` may take after that.
+        significant: whether its end can end the supervisor (see `AutoShutdown`).
+        mailbox_capacity: messages that wait, not counting the one in hand.
+        start_timeout: seconds until it must have acknowledged its start.
+        backoff: a growing pause before restarts.
+
+    Raises:
+        SpecError: a field has a value that cannot be supervised.
+    """
+
+    id: str | None = field(converter=_child_id)
+    start: Start = field(converter=_start)
+    args: tuple[Any, ...] = field(default=(), kw_only=True, converter=tuple)
+    kwargs: Mapping[str, Any] = field(
+        factory=dict[str, Any], kw_only=True, converter=dict[str, Any]
+    )
+    restart: Restart = field(
+        default=Restart.PERMANENT, kw_only=True, converter=_choice(Restart, "restart")
+    )
+    start_kind: StartKind = field(
+        init=False, repr=False, default=Factory(_start_kind, takes_self=True)
+    )
+    shutdown: float | Shutdown = field(
+        default=Factory(_default_shutdown, takes_self=True), kw_only=True, converter=_shutdown
+    )
+    cleanup_timeout: float = field(default=5.0, kw_only=True, converter=_seconds("cleanup_timeout"))
+    significant: bool = field(default=False, kw_only=True)
+    mailbox_capacity: float = field(
+        default=1024, kw_only=True, converter=_count("mailbox_capacity", infinite=True)
+    )
+    start_timeout: float = field(default=math.inf, kw_only=True, converter=_optional_seconds)
+    backoff: Backoff | None = field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.significant, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+            raise SpecError(f"significant: {self.significant!r} must be True or False")
+        if self.significant and self.restart is Restart.PERMANENT:
+            raise SpecError(
+                "significant: a permanent child never ends for good, so it cannot be significant"
+            )
+        if self.backoff is not None and not isinstance(self.backoff, Backoff):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+            raise SpecError(f"backoff: {self.backoff!r} is not a Backoff")
+
+    @property
+    def actor_class(self) -> type[Actor] | None:
+        """The class whose handlers the child will have, when it is known beforehand."""
+        start = self.start
+        return start if isinstance(start, type) and issubclass(start, Actor) else None
+
+    @property
+    def factory_name(self) -> str:
+        """What a dynamic supervisor makes an id of."""
+        name = getattr(self.start, "__name__", None) or type(self.start).__name__
+        return str(name).strip("<>").replace("/", "_")
+
+
+def _children(value: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    children = tuple(value)
+    seen: set[str] = set()
+    for child in children:
+        if not isinstance(child, ChildSpec):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+            raise SpecError(f"children: {child!r} is not a ChildSpec")
+        if child.id is None:
+            raise SpecError("children: every child of a static supervisor needs an id")
+        if child.id in seen:
+            raise SpecError(f"children: two children have the id {child.id!r}")
+        seen.add(child.id)
+    return children
+
+
+@frozen
+class SupervisorSpec:
+    """A supervisor with a fixed list of children, in start order (OTP's `supervisor`).
+
+    Args:
+        children: the child specs; they start left to right and stop right to left.
+        strategy: which siblings are restarted together with a child.
+        max_restarts: how many restarts are tolerated within `max_seconds`.
+        max_seconds: the length of the restart window, in seconds.
+        auto_shutdown: when the end of significant children ends the supervisor.
+
+    Raises:
+        SpecError: a field is out of range, ids are not unique, or children contradict
+            the supervisor's settings.
+    """
+
+    children: tuple[ChildSpec, ...] = field(converter=_children)
+    strategy: Strategy = field(
+        default=Strategy.ONE_FOR_ONE, kw_only=True, converter=_choice(Strategy, "strategy")
+    )
+    max_restarts: int = field(default=3, kw_only=True, converter=_whole("max_restarts"))
+    max_seconds: float = field(
+        default=5.0, kw_only=True, converter=_seconds("max_seconds", exclusive=True)
+    )
+    auto_shutdown: AutoShutdown = field(
+        default=AutoShutdown.NEVER, kw_only=True, converter=_choice(AutoShutdown, "auto_shutdown")
+    )
+
+    def __attrs_post_init__(self) -> None:
+        for child in self.children:
+            check_significance(child, self.auto_shutdown)
+
+
+@frozen(kw_only=True)
+class DynamicSupervisorSpec:
+    """A supervisor whose children come and go (Elixir's `DynamicSupervisor`), one_for_one.
+
+    Args:
+        max_children: how many it admits at a time, restarting ones included.
+        max_restarts: how many restarts are tolerated within `max_seconds`.
+        max_seconds: the length of the restart window, in seconds.
+
+    Raises:
+        SpecError: a field is out of range.
+    """
+
+    max_children: float = field(default=math.inf, converter=_count("max_children", infinite=True))
+    max_restarts: int = field(default=3, converter=_whole("max_restarts"))
+    max_seconds: float = field(default=5.0, converter=_seconds("max_seconds", exclusive=True))
+
+
+def check_significance(child: ChildSpec, auto_shutdown: AutoShutdown) -> None:
+    """Refuse a significant child under a supervisor that would never look at it."""
+    if child.significant and auto_shutdown is AutoShutdown.NEVER:
+        raise SpecError(
+            f"significant: child {child.id!r} is significant, but its supervisor's auto_shutdown "
+            "is 'never'"
+        )

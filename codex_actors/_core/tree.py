@@ -1,0 +1,48 @@
+"""What all places of one tree share: the events, the deadlines, who is dying."""
+
+from typing import TYPE_CHECKING
+
+from .deadlines import Deadlines
+from .events import EventHandler, EventHub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .incarnation import Incarnation
+    from .place import Place
+
+
+class Tree:
+    """The shared parts of one tree, made by whoever opens it.
+
+    The three factories are what places and supervisors make of each other; wiring them
+    here keeps the modules below from knowing those above.
+
+    Args:
+        make_life: makes an incarnation for a place.
+        make_ref: makes the ref of a place; places keep theirs.
+        make_handle: makes the handle of a supervisor's place.
+        handlers: the first event handlers.
+    """
+
+    __slots__ = ("deadlines", "dying", "hub", "make_handle", "make_life", "make_ref")
+
+    def __init__(
+        self,
+        make_life: "Callable[[Place, Callable[[Incarnation], None]], Incarnation]",
+        make_ref: "Callable[[Place], ActorRef]",
+        make_handle: "Callable[[Place], Supervisor | DynamicSupervisor]",
+        handlers: tuple[EventHandler, ...] = (),
+    ) -> None:
+        self.make_life = make_life
+        self.make_ref = make_ref
+        self.make_handle = make_handle
+        self.hub = EventHub(handlers)
+        self.deadlines = Deadlines()
+        self.dying: set[Incarnation] = set()
+
+    def release_the_dying(self) -> None:
+        """A place stopped running: whoever is dying must not go on waiting for it."""
+        for life in tuple(self.dying):
+            life.fail_hopeless_wait()
