@@ -16,6 +16,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from codex_actors.files.content_type import HEAD_BYTES
 from codex_actors.files.errors import FilesError, StagingFull, StagingIOError
 from codex_actors.files.model import Durability
 from codex_actors.files.store.layout import DIRECTORY_MODE, FILE_MODE
@@ -130,6 +131,11 @@ class Disk:
             if stat.S_ISREG(status.st_mode):
                 return status.st_size
         return None
+
+    def head_of(self, path: Path) -> bytes:
+        """Return the first bytes of a file."""
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
 
     def sync_file(self, descriptor: int) -> None:
         """Make the bytes of a file survive a power cut."""

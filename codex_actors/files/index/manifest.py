@@ -1,0 +1,133 @@
+"""Owns the connection to the manifest and the carrying out of batches.
+
+Invariant: a batch is one transaction: what it did is on disk and committed before anyone is
+answered, or taken back. An operation that is refused takes back its own part only. Blocking: from
+one worker thread at a time. Knows no Trio and no single operation.
+"""
+
+import errno
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import outcome
+from attrs import define
+
+from codex_actors.files.errors import FilesError, StagingFull, StagingIOError
+from codex_actors.files.index.schema import open_manifest
+from codex_actors.files.index.transaction import Operation, Transaction
+from codex_actors.files.store.changes import Changes
+from codex_actors.files.store.claim import Claim
+from codex_actors.files.store.disk import Disk, staging_error
+from codex_actors.files.store.layout import Layout
+
+__all__ = ["Manifest", "Result"]
+
+Result = outcome.Value[Any] | outcome.Error
+
+# What may be over at the next attempt: no reason to give up the connection.
+_PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
+
+
+@define(eq=False)
+class Manifest:
+    """An open manifest.
+
+    Attributes:
+        layout: The staging directory.
+        disk: What blobs are published through.
+        claim: Who this process is.
+    """
+
+    layout: Layout
+    disk: Disk
+    claim: Claim
+    _connection: sqlite3.Connection
+
+    @classmethod
+    def open(cls, layout: Layout, disk: Disk, claim: Claim) -> "Manifest":
+        """Open the manifest of a staging directory.
+
+        Raises:
+            ManifestTooNew: A newer version of this package wrote it.
+            StagingFull, StagingIOError: It cannot be opened, or is damaged.
+        """
+        try:
+            connection = open_manifest(layout.manifest, disk.durability)
+        except sqlite3.Error as error:
+            raise _manifest_error(error, layout) from error
+        except OSError as error:
+            raise staging_error(error, layout.manifest) from error
+        return cls(layout, disk, claim, connection)
+
+    def close(self) -> None:
+        """Close the connection. The manifest cannot be used afterwards."""
+        self._connection.close()
+
+    def execute(self, operations: Sequence[Operation[Any]], now: int) -> list[Result]:
+        """Carry out a batch in one transaction and return what each operation gave.
+
+        Args:
+            operations: What to do, in order.
+            now: Milliseconds since 1970.
+
+        Raises:
+            StagingFull, StagingIOError: Nothing was done: no room, another process held the
+                manifest for too long, or what was published could not be synced.
+            sqlite3.Error: Nothing was done, and the connection is not to be trusted any more.
+        """
+        changes = Changes(self.layout, self.disk)
+        transaction = Transaction(self._connection, changes, self.claim, now)
+        writes = any(operation.writes for operation in operations)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            results = [self._apply(operation, transaction) for operation in operations]
+            changes.sync()
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            changes.take_back()
+            if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
+                raise _manifest_error(error, self.layout) from error
+            raise
+        return results
+
+    def _apply(self, operation: Operation[Any], transaction: Transaction) -> Result:
+        mark = transaction.changes.mark()
+        transaction.execute("SAVEPOINT operation")
+        result: Result
+        try:
+            result = outcome.Value(operation.apply(transaction))
+        except (FilesError, OSError) as error:
+            transaction.execute("ROLLBACK TO operation")
+            transaction.changes.take_back(mark)
+            refusal = (
+                error if isinstance(error, FilesError) else staging_error(error, self.layout.root)
+            )
+            result = outcome.Error(refusal)
+        transaction.execute("RELEASE operation")
+        return result
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary code, without what extends it."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
+
+
+def _manifest_error(error: sqlite3.Error, layout: Layout) -> FilesError:
+    code = _code(error)
+    if code == sqlite3.SQLITE_FULL:
+        return StagingFull(
+            errno.ENOSPC,
+            "No room for the manifest: free some, or move staging_dir",
+            str(layout.manifest),
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return StagingIOError(
+            errno.EBUSY,
+            "Another process has held the manifest for too long: try again, or find it",
+            str(layout.manifest),
+        )
+    return StagingIOError(errno.EIO, f"The manifest failed ({error})", str(layout.manifest))

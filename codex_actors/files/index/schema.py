@@ -1,0 +1,138 @@
+"""Owns the SQLite file of the manifest: its schema, its migrations, its settings.
+
+Invariant: a connection that was opened here has the newest schema; a file from a newer version of
+this package is not touched. Times are milliseconds since 1970. Knows no operation.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from codex_actors.files.errors import ManifestTooNew
+from codex_actors.files.model import Durability
+from codex_actors.files.store.layout import FILE_MODE
+
+__all__ = ["BUSY_SECONDS", "SCHEMA_VERSION", "open_manifest"]
+
+BUSY_SECONDS = 10.0  # how long another process's transaction is waited for
+
+# Each entry takes the schema one version further; entries are never edited, only appended.
+_MIGRATIONS = (
+    """
+    CREATE TABLE blobs (
+        checksum TEXT PRIMARY KEY,
+        algorithm TEXT NOT NULL,
+        size INTEGER NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE attachments (
+        checksum TEXT NOT NULL REFERENCES blobs (checksum),
+        name TEXT NOT NULL,
+        content_type TEXT NOT NULL,
+        persist INTEGER NOT NULL,
+        inserted_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        PRIMARY KEY (checksum, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX attachments_by_expiry ON attachments (expires_at, checksum, name)
+        WHERE expires_at IS NOT NULL;
+    CREATE INDEX attachments_by_age ON attachments (inserted_at, checksum, name);
+
+    CREATE TABLE leases (
+        lease TEXT PRIMARY KEY,
+        checksum TEXT NOT NULL,
+        name TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        taken_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX leases_by_attachment ON leases (checksum, name);
+    CREATE INDEX leases_by_owner ON leases (owner);
+
+    CREATE TABLE sources (
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        algorithm TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        checksum TEXT NOT NULL REFERENCES blobs (checksum) ON DELETE CASCADE,
+        PRIMARY KEY (device, inode, algorithm)
+    ) WITHOUT ROWID;
+    CREATE INDEX sources_by_blob ON sources (checksum);
+    """,
+)
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+def open_manifest(path: Path, durability: Durability) -> sqlite3.Connection:
+    """Open the manifest, creating or migrating it. Blocking.
+
+    The connection may be used from any thread, by one at a time.
+
+    Raises:
+        ManifestTooNew: A newer version of this package wrote it.
+        sqlite3.Error: It cannot be opened, or is damaged.
+    """
+    with contextlib.suppress(FileExistsError):
+        # SQLite gives its -wal and -shm the mode of the file.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _refuse_newer(connection, path)
+        _use_wal(connection)
+        synchronous = "FULL" if durability == "full" else "OFF"
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise ManifestTooNew(
+            f"The manifest {path} has version {version}, and this package knows versions up to"
+            f" {SCHEMA_VERSION}: upgrade codex-actors, or name another staging_dir."
+        )
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Two processes that switch a new file at once: SQLite does not wait for this one lock.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _refuse_newer(connection, path)
+        for version in range(_version(connection), SCHEMA_VERSION):
+            for statement in _MIGRATIONS[version].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise

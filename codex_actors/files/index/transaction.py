@@ -1,0 +1,165 @@
+"""Owns what an operation may use, and the small statements that several operations share.
+
+Invariant: everything an operation reads and writes, in SQL and on disk, is of one transaction. An
+attachment with a live lease is not removed. Knows no Trio.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from attrs import field, frozen
+
+from codex_actors.files.model import Algorithm, Attachment
+from codex_actors.files.store.changes import Changes
+from codex_actors.files.store.claim import Claim, is_dead
+from codex_actors.files.store.disk import Disk
+from codex_actors.files.store.layout import Layout
+from codex_actors.files.ttl import from_milliseconds, ttl_between
+
+__all__ = ["Operation", "Row", "Transaction"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+_COLUMNS = """
+    a.checksum, a.name, b.algorithm, b.size, a.content_type, a.persist, a.inserted_at, a.expires_at
+"""
+_JOIN = "FROM attachments AS a JOIN blobs AS b ON b.checksum = a.checksum"
+
+
+class Operation(Protocol[T_co]):
+    """One thing to ask of the manifest: data, and how to carry it out."""
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether it needs the one write transaction at a time."""
+        ...
+
+    def apply(self, transaction: "Transaction") -> T_co:
+        """Carry it out. Blocking.
+
+        Raises:
+            FilesError: The operation is refused; the others of its batch go on.
+            OSError: The same, once translated.
+        """
+        ...
+
+
+@frozen
+class Row:
+    """An attachment as the manifest keeps it; moments in milliseconds since 1970."""
+
+    checksum: str
+    name: str
+    algorithm: Algorithm
+    size: int
+    content_type: str
+    persist: bool = field(converter=bool)
+    inserted_at: int
+    expires_at: int | None
+
+    def attachment(self, layout: Layout) -> Attachment:
+        """Return the public value."""
+        expires_at = self.expires_at
+        return Attachment(
+            name=self.name,
+            path=layout.blob(self.checksum, self.name),
+            checksum=self.checksum,
+            algorithm=self.algorithm,
+            size=self.size,
+            content_type=self.content_type,
+            persist=self.persist,
+            inserted_at=from_milliseconds(self.inserted_at),
+            ttl=ttl_between(self.inserted_at, expires_at),
+            expires_at=None if expires_at is None else from_milliseconds(expires_at),
+        )
+
+
+@frozen
+class Transaction:
+    """One transaction of the manifest.
+
+    Attributes:
+        connection: SQLite.
+        changes: What is done to the blobs.
+        claim: Who this process is.
+        now: Milliseconds since 1970.
+    """
+
+    connection: sqlite3.Connection
+    changes: Changes
+    claim: Claim
+    now: int
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie."""
+        return self.changes.layout
+
+    @property
+    def disk(self) -> Disk:
+        """What the disk is asked through."""
+        return self.changes.disk
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self.connection.execute(statement, values)
+
+    def rows(self, clauses: str = "", *values: Any) -> list[Row]:
+        """Return the attachments (`a`, their blobs `b`) that the clauses after FROM select."""
+        cursor = self.execute(f"SELECT {_COLUMNS} {_JOIN} {clauses}", *values)
+        return [Row(*cast("tuple[Any, ...]", columns)) for columns in cursor]
+
+    def row(self, checksum: str, name: str) -> Row | None:
+        """Return one attachment, if there is such a one."""
+        found = self.rows("WHERE a.checksum = ? AND a.name = ?", checksum, name)
+        return found[0] if found else None
+
+    def is_whole(self, row: Row) -> bool:
+        """Tell whether the file of an attachment is there with the right size."""
+        return self.disk.size_of(self.layout.blob(row.checksum, row.name)) == row.size
+
+    def whole_name(self, checksum: str) -> Path | None:
+        """Return the path of any name under which a content is there with the right size."""
+        for row in self.rows("WHERE a.checksum = ?", checksum):
+            if self.is_whole(row):
+                return self.layout.blob(checksum, row.name)
+        return None
+
+    def is_leased(self, checksum: str, name: str) -> bool:
+        """Tell whether anyone alive uses an attachment; forgets the leases of the dead."""
+        holders = self.execute(
+            "SELECT DISTINCT owner FROM leases WHERE checksum = ? AND name = ?", checksum, name
+        ).fetchall()
+        return any(not self.forget_if_dead(owner) for (owner,) in holders)
+
+    def forget_if_dead(self, owner: str) -> bool:
+        """Remove the leases of an owner whose process has ended; tell whether it has."""
+        dead = owner != self.claim.owner and is_dead(self.layout, owner)
+        if dead:
+            self.execute("DELETE FROM leases WHERE owner = ?", owner)
+        return dead
+
+    def settle(self) -> None:
+        """Keep what the operation did so far even if it is refused later.
+
+        For files that were deleted: they do not come back, so neither may their entries.
+        """
+        self.execute("RELEASE operation")
+        self.execute("SAVEPOINT operation")
+
+    def remove(self, row: Row) -> None:
+        """Remove an attachment, and its blob with its last name.
+
+        Raises:
+            OSError: Its file could not be deleted; the entry stays.
+        """
+        self.changes.remove(row.checksum, row.name)
+        key = (row.checksum, row.name)
+        self.execute("DELETE FROM leases WHERE checksum = ? AND name = ?", *key)
+        self.execute("DELETE FROM attachments WHERE checksum = ? AND name = ?", *key)
+        self.execute(
+            "DELETE FROM blobs WHERE checksum = ?1"
+            " AND NOT EXISTS (SELECT 1 FROM attachments WHERE checksum = ?1)",
+            row.checksum,
+        )

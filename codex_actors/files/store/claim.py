@@ -1,0 +1,170 @@
+"""Owns this process's folder of partial files, and with it its identity in a staging directory.
+
+Invariant: the lock of the folder is held exactly as long as this process may write there or holds
+leases, so a folder whose lock can be taken belongs to the dead, whatever process ids were reused.
+The claim outlives a registry that crashes: its leases are still held by those who took them.
+Must not know what the partial files are for.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import secrets
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from attrs import define, field
+
+from codex_actors.files.errors import StagingIOError
+from codex_actors.files.store.disk import Disk, staging_error
+from codex_actors.files.store.layout import PARTIAL_SUFFIX, Layout
+
+__all__ = ["Claim", "claim", "is_dead", "owners", "remove_dead"]
+
+_ATTEMPTS = 16
+
+# One claim per process and directory, however many trees of this process share it. Keyed by process
+# id, since a forked child inherits this table but not the claims.
+_claims: dict[tuple[int, Path], "Claim"] = {}
+_mutex = threading.Lock()
+
+
+@define(eq=False)
+class Claim:
+    """The folder of this process in one staging directory.
+
+    Attributes:
+        layout: The directory.
+        owner: The folder's name: who holds this process's leases.
+    """
+
+    layout: Layout
+    owner: str
+    _descriptor: int
+    _holders: int = 1
+    _bereft: int = 0
+    _numbers: Iterator[int] = field(factory=itertools.count)
+
+    def new_partial(self) -> Path:
+        """Return the path of a partial file that nobody else will use. Does not block."""
+        return self.layout.owned(self.owner) / f"{next(self._numbers)}{PARTIAL_SUFFIX}"
+
+    def abandon(self) -> None:
+        """Leave the claim to whoever claims next: its holder crashed, and will be restarted."""
+        with _mutex:
+            self._bereft += 1
+
+    def release(self) -> None:
+        """Give the claim up; the last holder's release removes the folder. Blocking."""
+        with _mutex:
+            self._holders -= 1
+            if self._holders == 0:
+                del _claims[os.getpid(), self.layout.root]
+                _remove_folder(self.layout, self.owner)
+                os.close(self._descriptor)
+
+    def join(self) -> None:
+        """Hold the claim once more, or in place of a holder that crashed. Under the mutex."""
+        if self._bereft:
+            self._bereft -= 1
+        else:
+            self._holders += 1
+
+
+def claim(layout: Layout, disk: Disk) -> Claim:
+    """Return this process's claim on a staging directory, joining one that is there. Blocking.
+
+    Raises:
+        StagingFull, StagingIOError: No folder could be created or locked.
+    """
+    with _mutex:
+        existing = _claims.get((os.getpid(), layout.root))
+        if existing is not None:
+            existing.join()
+            return existing
+        for _ in range(_ATTEMPTS):
+            owner = f"{os.getpid()}-{secrets.token_hex(8)}"
+            try:
+                descriptor = _lock_new(layout, owner, disk)
+            except OSError as error:
+                raise staging_error(error, layout.owned(owner)) from error
+            if descriptor is not None:
+                fresh = Claim(layout, owner, descriptor)
+                _claims[os.getpid(), layout.root] = fresh
+                return fresh
+    raise StagingIOError(
+        f"Another process keeps removing {layout.partials}/*: stop it, or name another staging_dir"
+    )
+
+
+def owners(layout: Layout) -> list[str]:
+    """Return the owners of all folders, dead ones too. Blocking."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(entry.name for entry in layout.partials.iterdir())
+    return []
+
+
+def is_dead(layout: Layout, owner: str) -> bool:
+    """Tell whether the process that made a folder has let go of it: for good, then. Blocking."""
+    with _try_lock(layout, owner) as descriptor:
+        return descriptor is not None
+
+
+def remove_dead(layout: Layout, owner: str) -> bool:
+    """Remove the folder of a dead process; tell whether that was done. Blocking."""
+    with _try_lock(layout, owner) as descriptor:
+        if descriptor is None:
+            return False
+        _remove_folder(layout, owner)
+        return True
+
+
+def _lock_new(layout: Layout, owner: str, disk: Disk) -> int | None:
+    """Create and lock a folder, None when a sweeper took it for dead before it was locked."""
+    disk.make_directory(layout.partials)
+    disk.make_directory(layout.owned(owner))
+    try:
+        descriptor = disk.create(layout.lock(owner))
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), layout.lock(owner).lstat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+@contextlib.contextmanager
+def _try_lock(layout: Layout, owner: str) -> Generator[int | None]:
+    """Hold the lock of a dead process's folder; None when it lives. -1 when there is no lock."""
+    try:
+        descriptor = os.open(layout.lock(owner), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield -1
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _remove_folder(layout: Layout, owner: str) -> None:
+    folder = layout.owned(owner)
+    with contextlib.suppress(OSError):
+        # The lock goes last: until then the folder can be told from one that is being made.
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == "lock"):
+            entry.unlink()
+        folder.rmdir()
