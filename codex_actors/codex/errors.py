@@ -3,7 +3,6 @@
 Invariant: a message names the thing, what is wrong with it and what to do, and holds no value of an
 environment variable (`redact` sees to that before text comes here). Must not know processes.
 """
-# ruff: noqa: N818 - the names say what happened, as Trio's own do
 
 from __future__ import annotations
 

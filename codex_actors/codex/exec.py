@@ -159,7 +159,7 @@ class TurnEvents:
         if self._failure is not None:
             message = f"the codex turn failed: {self._redact(self._failure)}"
         elif status < 0:
-            message = f"codex was killed by {signal.Signals(-status).name}"
+            message = f"codex was killed by signal {-status} ({signal.strsignal(-status)})"
         elif status > 0:
             message = f"codex exited with status {status}"
         elif not self._completed:

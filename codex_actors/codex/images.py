@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from codex_actors.codex.jpeg import jpeg_problem
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -79,7 +81,7 @@ def inspect_image(path: Path) -> ImageFacts:
         return ImageFacts()
     if name not in _DELIVERABLE:
         return ImageFacts(
-            name, "", f"codex cannot show a {name} image to the model: convert it to PNG or JPEG"
+            name, "", f"codex cannot show {name} images to the model: convert it to PNG or JPEG"
         )
     if size > MAX_IMAGE_BYTES:
         problem: str | None = f"it has {size:,} bytes, more than {MAX_IMAGE_BYTES:,}: scale it down"
@@ -100,10 +102,11 @@ def _decode(path: Path, name: str) -> str | None:
             image.verify()
         with pillow.open(path, formats=(name,)) as image:
             image.load()
+        problem = jpeg_problem(path) if name == "JPEG" else None
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning):
         return f"it has more than {MAX_IMAGE_PIXELS:,} pixels: scale it down"
     except MemoryError:
         return "there is not enough memory to decode it: scale it down"
     except Exception as error:  # noqa: BLE001 - decoders of hostile bytes raise anything; all mean the same
         return f"it is a damaged or incomplete {name} ({error}): replace it by the whole file"
-    return None
+    return None if problem is None else f"codex cannot show this JPEG: {problem}; save it as PNG"

@@ -18,7 +18,7 @@ __all__ = ["LineReader", "LineTooLong", "Tail"]
 CHUNK = 65_536
 
 
-class LineTooLong(Exception):  # noqa: N818 - says what happened
+class LineTooLong(Exception):
     """A line does not end within the bound."""
 
 

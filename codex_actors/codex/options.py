@@ -27,8 +27,19 @@ Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
 ImageDetail = Literal["auto", "high", "original"]
 
 
+def _attachments(values: Iterable[Attachment]) -> tuple[Attachment, ...]:
+    return tuple(values)
+
+
 def _path(value: str | os.PathLike[str] | None) -> Path | None:
     return None if value is None else Path(value)
+
+
+def _executable(value: str | os.PathLike[str] | None) -> Path | None:
+    """Keep "./codex" apart from "codex", which a `Path` does not: that one is found on PATH."""
+    if value is None or os.sep not in os.fspath(value):
+        return _path(value)
+    return Path(value).expanduser().absolute()
 
 
 def _paths(values: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
@@ -112,7 +123,7 @@ class ThreadOptions:
         codex_path: The codex executable; see `find_codex`.
     """
 
-    attachments: tuple[Attachment, ...] = field(default=(), converter=tuple)
+    attachments: tuple[Attachment, ...] = field(default=(), converter=_attachments)
     cwd: Path | None = field(default=None, converter=_path)
     model: str | None = field(default=None, validator=_check_model)
     sandbox: Sandbox | None = field(default=None, validator=_check_sandbox)
@@ -125,4 +136,4 @@ class ThreadOptions:
     env: Mapping[str, str] | None = field(
         default=None, converter=_frozen_env, validator=_check_env, repr=_keys
     )
-    codex_path: Path | None = field(default=None, converter=_path)
+    codex_path: Path | None = field(default=None, converter=_executable)

@@ -117,12 +117,11 @@ class CodexProcess:
 
 def _signal_marked(marker: str, leader: int, number: signal.Signals) -> bool:
     """Find processes by their environment, as build servers do. Only where there is a /proc."""
-    needle = f"{MARKER}={marker}".encode()
     found = False
     for entry in _PROC.glob("[0-9]*"):
         # Gone meanwhile, or not ours to look into.
         with suppress(OSError):
-            if int(entry.name) != leader and needle in (entry / "environ").read_bytes():
+            if int(entry.name) != leader and marker.encode() in (entry / "environ").read_bytes():
                 os.kill(int(entry.name), number)
                 found = True
     return found
@@ -148,7 +147,8 @@ async def open_codex_process(
     marker = uuid.uuid4().hex
     process = await trio.lowlevel.open_process(
         argv,
-        env={**env, MARKER: marker},
+        # Appended: a turn inside a turn carries both marks.
+        env={**env, MARKER: f"{env.get(MARKER, '')}:{marker}"},
         cwd=cwd,
         stdin=subprocess.DEVNULL if stdin is None else stdin,
         stdout=subprocess.PIPE,

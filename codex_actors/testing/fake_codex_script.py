@@ -64,6 +64,8 @@ def parse(words: list[str]) -> tuple[list[str], list[str]]:
     while rest:
         word = rest.pop(0)
         option, equals, attached = word.partition("=")
+        if word.startswith("-i") and len(word) > len("-i"):
+            option, equals, attached = "-i", "=", word.removeprefix("-i").removeprefix("=")
         if word == "--":
             positional += rest
             break

@@ -31,7 +31,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(r"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?")
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
+class Refused(Exception):
     """The client sent what is no acceptable request; answer with `status` and close."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:

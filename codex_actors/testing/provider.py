@@ -49,7 +49,8 @@ class ModelServer:
         reply: What the model says. May be changed while serving (`server.reply = ...`).
         respond: Decides instead of `reply`: gets each `ModelRequest` to `/v1/responses`, returns
             the output items, for example `[shell_command("ls")]` or `[assistant_message("Hi")]`.
-        status: Answer every request for a response with this error status instead.
+        status: Answer every request for a response with this status instead, and `reply` as the
+            error's message. (Codex shows the message of a 400; of a 500, words of its own.)
         stalled: Accept requests for a response and never answer them.
         port: 0 takes a free one.
         max_body: Bytes of a request's body; a longer one is answered with 413.
@@ -211,7 +212,7 @@ class ModelServer:
         if not isinstance(request.body, dict):
             return _error(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
         if self.status is not HTTPStatus.OK:
-            return _error(self.status, f"the test model answers {self.status.value}")
+            return _error(self.status, self.reply)
         try:
             items = (
                 [assistant_message(self.reply)] if self.respond is None else self.respond(request)
@@ -221,7 +222,7 @@ class ModelServer:
                 return _json(HTTPStatus.OK, completed)
             body = server_sent_events(completed)
         except Exception as error:  # noqa: BLE001 - the test's own callback: shown where the test looks, in codex's error
-            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"respond failed: {error!r}")
+            return _error(HTTPStatus.BAD_REQUEST, f"respond failed: {error!r}")
         return response(HTTPStatus.OK, "text/event-stream", body)
 
 

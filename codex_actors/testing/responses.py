@@ -97,13 +97,18 @@ def assistant_message(text: str) -> dict[str, Any]:
 
 
 def shell_command(command: str, *, wait: float = 10.0) -> dict[str, Any]:
-    """Return an output item: the model asks codex to run a shell command, up to `wait` seconds."""
+    """Return an output item: the model asks codex to run a shell command, up to `wait` seconds.
+
+    Not in a login shell: what a user's profile does is not the test's affair.
+    """
     return {
         "type": "function_call",
         "id": f"fc_{uuid.uuid4().hex}",
         "call_id": f"call_{uuid.uuid4().hex}",
         "name": "exec_command",
-        "arguments": json.dumps({"cmd": command, "yield_time_ms": round(wait * 1000)}),
+        "arguments": json.dumps(
+            {"cmd": command, "login": False, "yield_time_ms": round(wait * 1000)}
+        ),
     }
 
 
