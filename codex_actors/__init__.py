@@ -9,7 +9,7 @@ restart intensity, and stop them in reverse order, with their cleanup guaranteed
 `codex_actors.files` and `codex_actors.codex` are built on this public face.
 """
 
-from types import FunctionType
+from types import FunctionType as _FunctionType
 
 from ._core.actor import Actor as Actor
 from ._core.calls import Reply as Reply
@@ -51,6 +51,9 @@ from ._core.events import RestartIntensityUnreachable as RestartIntensityUnreach
 from ._core.events import SupervisorStopping as SupervisorStopping
 from ._core.exits import ExitKind as ExitKind
 from ._core.exits import ExitReason as ExitReason
+from ._core.fault_points import FaultInjector as FaultInjector
+from ._core.fault_points import fault_point as fault_point
+from ._core.fault_points import inject_faults as inject_faults
 from ._core.handlers import handle_call as handle_call
 from ._core.handlers import handle_cast as handle_cast
 from ._core.handlers import handle_info as handle_info
@@ -121,6 +124,7 @@ __all__ = [
     "EventHub",
     "ExitKind",
     "ExitReason",
+    "FaultInjector",
     "HandlerDetached",
     "IgnoreChild",
     "Info",
@@ -143,17 +147,24 @@ __all__ = [
     "SupervisorStopping",
     "Timer",
     "UnhandledMessage",
+    "fault_point",
     "handle_call",
     "handle_cast",
     "handle_info",
+    "inject_faults",
     "open_supervisor",
     "run",
     "supervise",
 ]
 
+
 # Tracebacks, reprs and documentation name what people import, not where it is kept.
-for _name in __all__:
-    _public = globals()[_name]
-    if isinstance(_public, type | FunctionType):
-        _public.__module__ = __name__
-del _name, _public, FunctionType
+def _claim() -> None:
+    for name in __all__:
+        public = globals()[name]
+        if isinstance(public, type | _FunctionType):
+            public.__module__ = __name__
+
+
+_claim()
+del _claim

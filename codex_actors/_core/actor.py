@@ -14,8 +14,9 @@ from .messages import Info
 
 if TYPE_CHECKING:
     from .actor_life import ActorLife
-    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .handles import DynamicSupervisor, Supervisor
     from .monitors import Monitor
+    from .ref import ActorRef
     from .timers import Timer
 
 

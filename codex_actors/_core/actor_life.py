@@ -17,6 +17,7 @@ from .calls import PendingCall, Reply
 from .errors import IgnoreChild, UnhandledMessage
 from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
 from .exits import KILLED, NORMAL, ExitKind, ExitReason, is_fatal
+from .fault_points import INJECTOR, FaultInjector
 from .handlers import Handler, HandlerKind
 from .incarnation import Incarnation, Leave, Manner, build_user, call_user, leaked
 from .mailbox import WAKE
@@ -25,8 +26,9 @@ from .monitors import Monitor
 from .timers import Timer
 
 if TYPE_CHECKING:
-    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .handles import DynamicSupervisor, Supervisor
     from .place import Place
+    from .ref import ActorRef
 
 # Messages handled without a checkpoint: enough to make a checkpoint's cost small,
 # few enough that other tasks are not kept waiting.
@@ -45,6 +47,7 @@ class ActorLife(Incarnation):
         "_draining",
         "_in_hand",
         "_infos",
+        "_injector",
         "_own_reason",
         "_since",
         "monitors",
@@ -62,6 +65,7 @@ class ActorLife(Incarnation):
         self._draining = place.draining
         self._own_reason: ExitReason | None = None
         self._cleanup: trio.CancelScope | None = None
+        self._injector: FaultInjector | None = None
 
     # What the actor sees of it
 
@@ -186,6 +190,7 @@ class ActorLife(Incarnation):
         return actor
 
     async def _serve(self, actor: Actor, handlers: Any) -> None:
+        self._injector = INJECTOR.get()
         mailbox = self.place.mailbox
         budget = _BATCH
         while True:
@@ -234,6 +239,8 @@ class ActorLife(Incarnation):
         self._in_hand = pending
         self._since = trio.current_time()
         try:
+            if self._injector is not None:
+                await self._injector.on_message(self.place.ref, pending.message)
             if handler.deferred:
                 self._defer(pending)
                 await call_user(handler.function, actor, pending.message, Reply[Any](pending))
@@ -259,6 +266,8 @@ class ActorLife(Incarnation):
             return
         self._in_hand = message
         self._since = trio.current_time()
+        if self._injector is not None:
+            await self._injector.on_message(self.place.ref, message)
         await call_user(handler.function, actor, message)
         self._in_hand = None
         self.place.handled += 1
@@ -266,6 +275,8 @@ class ActorLife(Incarnation):
     async def _handle_info(self, actor: Actor, handlers: Any, info: Info) -> None:
         self._in_hand = info
         self._since = trio.current_time()
+        if self._injector is not None:
+            await self._injector.on_message(self.place.ref, info)
         await call_user(handlers[type(info)].function, actor, info)
         self._in_hand = None
         self.place.handled += 1

@@ -7,7 +7,7 @@ import trio
 from .exits import NORMAL, ExitReason, describe
 
 if TYPE_CHECKING:
-    from .handles import ActorRef
+    from .ref import ActorRef
 
 
 class ActorError(Exception):

@@ -6,6 +6,7 @@ exception keeps its frames, and with them everything the dead child touched.
 """
 
 import enum
+from typing import cast
 
 from attrs import evolve, frozen
 
@@ -67,9 +68,17 @@ def is_fatal(error: BaseException) -> bool:
 
     `KeyboardInterrupt`, `SystemExit`, their like, and groups that hold one.
     """
-    if isinstance(error, BaseExceptionGroup):
-        return any(is_fatal(inner) for inner in error.exceptions)
+    inner = members(error)
+    if inner:
+        return any(map(is_fatal, inner))
     return not isinstance(error, Exception)
+
+
+def members(error: BaseException) -> tuple[BaseException, ...]:
+    """The exceptions in a group, none when it is no group."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return ()
 
 
 @frozen

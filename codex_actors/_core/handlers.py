@@ -104,10 +104,10 @@ def handle_call(
     """
     _check(message, Call, "handle_call")
     for error in raises:
-        if not (isinstance(error, type) and issubclass(error, Exception)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-            raise TypeError(f"handle_call({message.__name__}): raises={error!r} is no Exception")
-    decorator = _DeferredDecorator if deferred else _CallDecorator
-    return decorator[Any](message, tuple(raises))
+        _check(error, Exception, f"handle_call({message.__name__}, raises=...)")
+    if deferred:
+        return _DeferredDecorator(message, tuple(raises))
+    return _CallDecorator(message, tuple(raises))
 
 
 def handle_cast(
@@ -151,8 +151,8 @@ def _note(function: F, handler: Handler) -> F:
     return function
 
 
-def _check(message: type, base: type, decorator: str) -> None:
-    if not (isinstance(message, type) and issubclass(message, base)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+def _check(message: object, base: type, decorator: str) -> None:
+    if not (isinstance(message, type) and issubclass(message, base)):
         raise TypeError(f"{decorator}: {message!r} is not a subclass of {base.__name__}")
 
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from .exits import ExitReason
 
 if TYPE_CHECKING:
-    from .handles import ActorRef
+    from .ref import ActorRef
 
 R_co = TypeVar("R_co", covariant=True)
 

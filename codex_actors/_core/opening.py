@@ -6,7 +6,7 @@ tree's deadlines, which outlive it; and a sentinel, which turns a cancellation f
 outside into an orderly one.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import copy_context
 from typing import overload
@@ -16,7 +16,7 @@ import trio
 from .actor_life import ActorLife
 from .errors import ActorStopped
 from .events import EventHandler
-from .exits import SHUTDOWN
+from .exits import SHUTDOWN, members
 from .handles import DynamicSupervisor, Supervisor, make_handle
 from .incarnation import Incarnation, Leave, Manner
 from .place import Place
@@ -108,7 +108,7 @@ async def _open(
     name: str,
     on_event: tuple[EventHandler, ...],
     cancel_grace: float,
-) -> AsyncIterator[Supervisor | DynamicSupervisor]:
+) -> AsyncGenerator[Supervisor | DynamicSupervisor, None]:
     tree = Tree(_make_life, ActorRef, make_handle, on_event)
     root_spec = ChildSpec(name, spec, restart=Restart.TEMPORARY)
     root = Place(tree, None, root_spec, name, copy_context())
@@ -178,6 +178,7 @@ def _outcome(life: SupervisorLife, error: BaseException | None) -> BaseException
 
 def _is_consequence(error: BaseException, tree: Tree) -> bool:
     """Whether the block failed only because the tree had ended."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_consequence(inner, tree) for inner in error.exceptions)
+    inner = members(error)
+    if inner:
+        return all(_is_consequence(one, tree) for one in inner)
     return isinstance(error, ActorStopped) and error.ref.place.tree is tree

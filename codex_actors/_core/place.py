@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .deadlines import Deadline
-    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .handles import DynamicSupervisor, Supervisor
     from .incarnation import Incarnation
+    from .ref import ActorRef
     from .supervisor_core import SupervisorCore
     from .tree import Tree
 
@@ -74,7 +75,7 @@ class Place:
         self.spec = spec
         self.name = name
         self.context = context
-        self.path = "" if parent is None else f"{parent.path}/{name}" if parent.path else name
+        self.path: str = "" if parent is None else f"{parent.path}/{name}" if parent.path else name
         self.state = ChildState.STARTING
         self.life: Incarnation | None = None
         self.mailbox = Mailbox(spec.mailbox_capacity if self.takes_messages else 0)
@@ -89,7 +90,7 @@ class Place:
         # sibling before it, or the supervisor itself is being restarted.
         self.returning = False
         self.queued_behind: Place | None = None
-        self.last_reason = NORMAL
+        self.last_reason: ExitReason = NORMAL
         self.incarnations = 0
         self.handled = 0
         self.crashed_in_a_row = 0

@@ -1,6 +1,6 @@
 """ActorRef: the address of a child, by which it is called, cast to, stopped and awaited."""
 
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import trio
 
@@ -78,15 +78,15 @@ class ActorRef:
         place.check_open(life)
         pending = PendingCall(message, place, life, timeout)
         if life is None:
-            return await self._ask(pending)
+            return cast("R", await self._ask(pending))
         check_call(life, place)
         life.waiting_for, life.fail_wait = place, pending.fail
         try:
-            return await self._ask(pending)
+            return cast("R", await self._ask(pending))
         finally:
             life.waiting_for = life.fail_wait = None
 
-    async def _ask(self, pending: PendingCall) -> R:
+    async def _ask(self, pending: PendingCall) -> Any:
         mailbox = self._place.mailbox
         try:
             mailbox.post_nowait(pending)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import Factory, field, frozen
+from attrs import Attribute, Factory, field, frozen
 
 from .actor import Actor
 from .errors import SpecError
@@ -35,57 +35,73 @@ class StartKind(enum.Enum):
 E = TypeVar("E", bound=enum.Enum)
 
 
-def _choice(kind: type[E], name: str) -> Callable[[E | str], E]:
-    """A converter from an enum's member or its lower-case name."""
-
-    def convert(value: E | str) -> E:
-        try:
-            return kind(value)
-        except ValueError:
-            known = ", ".join(repr(member.value) for member in kind)
-            raise SpecError(f"{name}: {value!r} is unknown; choose one of {known}") from None
-
-    return convert
+def _choice(kind: type[E], name: str, value: E | str) -> E:
+    """A member of an enum, given itself or by its lower-case name."""
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(repr(member.value) for member in kind)
+        raise SpecError(f"{name}: {value!r} is unknown; choose one of {known}") from None
 
 
-def _number(name: str, value: object, *, least: float, exclusive: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise SpecError(f"{name}: {value!r} is not a number")
-    if value < least or (exclusive and value == least):
-        raise SpecError(
-            f"{name}: {value!r} must be {'more than' if exclusive else 'at least'} {least:g}"
-        )
-    return value
+def _restart(value: Restart | str) -> Restart:
+    return _choice(Restart, "restart", value)
 
 
-def _seconds(name: str, *, exclusive: bool = False) -> Callable[[float], float]:
-    def convert(value: float) -> float:
-        return _number(name, value, least=0, exclusive=exclusive)
-
-    return convert
+def _strategy(value: Strategy | str) -> Strategy:
+    return _choice(Strategy, "strategy", value)
 
 
-def _count(name: str, *, least: int = 0, infinite: bool = False) -> Callable[[float], float]:
-    def convert(value: float) -> float:
-        number = _number(name, value, least=least)
-        if not isinstance(number, int) and not (infinite and math.isinf(number)):
-            raise SpecError(f"{name}: {value!r} must be a whole number")
-        return number
-
-    return convert
-
-
-def _whole(name: str) -> Callable[[int], int]:
-    def convert(value: int) -> int:
-        return int(_count(name)(value))
-
-    return convert
+def _auto_shutdown(value: AutoShutdown | str) -> AutoShutdown:
+    return _choice(AutoShutdown, "auto_shutdown", value)
 
 
 def _shutdown(value: float | Shutdown | str) -> float | Shutdown:
     if isinstance(value, Shutdown | str):
-        return _choice(Shutdown, "shutdown")(value)
-    return _number("shutdown", value, least=0)
+        return _choice(Shutdown, "shutdown", value)
+    _check_number("shutdown", value, least=0)
+    return value
+
+
+def _check_number(name: str, value: object, *, least: float, exclusive: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise SpecError(f"{name}: {value!r} is not a number")
+    if value < least or (exclusive and value == least):
+        bound = "more than" if exclusive else "at least"
+        raise SpecError(f"{name}: {value!r} must be {bound} {least:g}")
+
+
+Validator: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def _seconds(*, exclusive: bool = False) -> Validator:
+    """A validator for a time in seconds."""
+
+    def validate(_spec: object, attribute: "Attribute[Any]", value: object) -> None:
+        _check_number(attribute.name, value, least=0, exclusive=exclusive)
+
+    return validate
+
+
+def _count(*, infinite: bool = False) -> Validator:
+    """A validator for a whole number from 0, or infinity."""
+
+    def validate(_spec: object, attribute: "Attribute[Any]", value: object) -> None:
+        _check_number(attribute.name, value, least=0)
+        if not isinstance(value, int) and not (infinite and value == math.inf):
+            raise SpecError(f"{attribute.name}: {value!r} must be a whole number")
+
+    return validate
+
+
+def _instance(kind: type) -> Validator:
+    """A validator for a type, for callers without a type checker."""
+
+    def validate(_spec: object, attribute: "Attribute[Any]", value: object) -> None:
+        if value is not None and not isinstance(value, kind):
+            raise SpecError(f"{attribute.name}: {value!r} is not a {kind.__name__}")
+
+    return validate
 
 
 @frozen(kw_only=True)
@@ -102,12 +118,10 @@ class Backoff:
         reset_after: seconds without a failure after which n starts again at 0.
     """
 
-    base: float = field(default=0.1, converter=_seconds("backoff.base", exclusive=True))
-    factor: float = field(default=2.0, converter=_seconds("backoff.factor", exclusive=True))
-    max: float = field(default=30.0, converter=_seconds("backoff.max", exclusive=True))
-    reset_after: float = field(
-        default=60.0, converter=_seconds("backoff.reset_after", exclusive=True)
-    )
+    base: float = field(default=0.1, validator=_seconds(exclusive=True))
+    factor: float = field(default=2.0, validator=_seconds(exclusive=True))
+    max: float = field(default=30.0, validator=_seconds(exclusive=True))
+    reset_after: float = field(default=60.0, validator=_seconds(exclusive=True))
 
     def ceiling(self, failures: int) -> float:
         """The longest pause after `failures` earlier failures in a row, in seconds."""
@@ -135,9 +149,18 @@ def _start(value: Start) -> Start:
 def _child_id(value: str | None) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value or "/" in value:  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-        raise SpecError(f"id: {value!r} must be a non-empty string without '/'")
-    return value
+    if _is_segment(value):
+        return value
+    raise SpecError(f"id: {value!r} must be a non-empty string without '/'")
+
+
+def _is_segment(value: object) -> bool:
+    """Whether a value can be a part of a path; not every caller has a type checker."""
+    return isinstance(value, str) and value != "" and "/" not in value
+
+
+def _kwargs(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return dict(value)
 
 
 def _start_kind(spec: "ChildSpec") -> StartKind:
@@ -151,10 +174,6 @@ def _start_kind(spec: "ChildSpec") -> StartKind:
     ):
         return StartKind.TASK
     return StartKind.ACTOR
-
-
-def _optional_seconds(value: float) -> float:
-    return _number("start_timeout", value, least=0, exclusive=True)
 
 
 @frozen
@@ -186,35 +205,25 @@ class ChildSpec:
     id: str | None = field(converter=_child_id)
     start: Start = field(converter=_start)
     args: tuple[Any, ...] = field(default=(), kw_only=True, converter=tuple)
-    kwargs: Mapping[str, Any] = field(
-        factory=dict[str, Any], kw_only=True, converter=dict[str, Any]
-    )
-    restart: Restart = field(
-        default=Restart.PERMANENT, kw_only=True, converter=_choice(Restart, "restart")
-    )
+    kwargs: Mapping[str, Any] = field(factory=dict[str, Any], kw_only=True, converter=_kwargs)
+    restart: Restart = field(default=Restart.PERMANENT, kw_only=True, converter=_restart)
     start_kind: StartKind = field(
         init=False, repr=False, default=Factory(_start_kind, takes_self=True)
     )
     shutdown: float | Shutdown = field(
         default=Factory(_default_shutdown, takes_self=True), kw_only=True, converter=_shutdown
     )
-    cleanup_timeout: float = field(default=5.0, kw_only=True, converter=_seconds("cleanup_timeout"))
-    significant: bool = field(default=False, kw_only=True)
-    mailbox_capacity: float = field(
-        default=1024, kw_only=True, converter=_count("mailbox_capacity", infinite=True)
-    )
-    start_timeout: float = field(default=math.inf, kw_only=True, converter=_optional_seconds)
-    backoff: Backoff | None = field(default=None, kw_only=True)
+    cleanup_timeout: float = field(default=5.0, kw_only=True, validator=_seconds())
+    significant: bool = field(default=False, kw_only=True, validator=_instance(bool))
+    mailbox_capacity: float = field(default=1024, kw_only=True, validator=_count(infinite=True))
+    start_timeout: float = field(default=math.inf, kw_only=True, validator=_seconds(exclusive=True))
+    backoff: Backoff | None = field(default=None, kw_only=True, validator=_instance(Backoff))
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.significant, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-            raise SpecError(f"significant: {self.significant!r} must be True or False")
         if self.significant and self.restart is Restart.PERMANENT:
             raise SpecError(
                 "significant: a permanent child never ends for good, so it cannot be significant"
             )
-        if self.backoff is not None and not isinstance(self.backoff, Backoff):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-            raise SpecError(f"backoff: {self.backoff!r} is not a Backoff")
 
     @property
     def actor_class(self) -> type[Actor] | None:
@@ -231,10 +240,11 @@ class ChildSpec:
 
 def _children(value: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
     children = tuple(value)
+    strangers: list[object] = [child for child in children if type(child) is not ChildSpec]
+    if strangers:
+        raise SpecError(f"children: {strangers[0]!r} is not a ChildSpec")
     seen: set[str] = set()
     for child in children:
-        if not isinstance(child, ChildSpec):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-            raise SpecError(f"children: {child!r} is not a ChildSpec")
         if child.id is None:
             raise SpecError("children: every child of a static supervisor needs an id")
         if child.id in seen:
@@ -260,15 +270,11 @@ class SupervisorSpec:
     """
 
     children: tuple[ChildSpec, ...] = field(converter=_children)
-    strategy: Strategy = field(
-        default=Strategy.ONE_FOR_ONE, kw_only=True, converter=_choice(Strategy, "strategy")
-    )
-    max_restarts: int = field(default=3, kw_only=True, converter=_whole("max_restarts"))
-    max_seconds: float = field(
-        default=5.0, kw_only=True, converter=_seconds("max_seconds", exclusive=True)
-    )
+    strategy: Strategy = field(default=Strategy.ONE_FOR_ONE, kw_only=True, converter=_strategy)
+    max_restarts: int = field(default=3, kw_only=True, validator=_count())
+    max_seconds: float = field(default=5.0, kw_only=True, validator=_seconds(exclusive=True))
     auto_shutdown: AutoShutdown = field(
-        default=AutoShutdown.NEVER, kw_only=True, converter=_choice(AutoShutdown, "auto_shutdown")
+        default=AutoShutdown.NEVER, kw_only=True, converter=_auto_shutdown
     )
 
     def __attrs_post_init__(self) -> None:
@@ -289,9 +295,9 @@ class DynamicSupervisorSpec:
         SpecError: a field is out of range.
     """
 
-    max_children: float = field(default=math.inf, converter=_count("max_children", infinite=True))
-    max_restarts: int = field(default=3, converter=_whole("max_restarts"))
-    max_seconds: float = field(default=5.0, converter=_seconds("max_seconds", exclusive=True))
+    max_children: float = field(default=math.inf, validator=_count(infinite=True))
+    max_restarts: int = field(default=3, validator=_count())
+    max_seconds: float = field(default=5.0, validator=_seconds(exclusive=True))
 
 
 def check_significance(child: ChildSpec, auto_shutdown: AutoShutdown) -> None:

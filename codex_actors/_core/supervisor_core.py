@@ -61,6 +61,7 @@ class SupervisorCore:
         Raises:
             ChildStartError: a child could not be started; those before it are stopped.
         """
+        failed: ChildStartError | None = None
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as self.nursery:
                 for warning in self.restarts.unreachable():

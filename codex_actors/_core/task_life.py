@@ -88,9 +88,10 @@ class TaskLife(Incarnation):
             return
         deadline = self.started_at + timeout
         self.report_unless_gone_by(deadline + spec.cleanup_timeout)
-        with trio.CancelScope(deadline=deadline) as self._limit:
+        with trio.CancelScope(deadline=deadline) as limit:
+            self._limit = limit
             await call_user(function, *spec.args, task_status=self, **spec.kwargs)
-        if self._limit.cancelled_caught:
+        if limit.cancelled_caught:
             raise trio.TooSlowError(f"{self.place.path} did not start within {timeout:g} s")
 
     def ask_kindly(self, manner: Manner) -> None:

@@ -8,9 +8,10 @@ from .events import EventHandler, EventHub
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .handles import ActorRef, DynamicSupervisor, Supervisor
+    from .handles import DynamicSupervisor, Supervisor
     from .incarnation import Incarnation
     from .place import Place
+    from .ref import ActorRef
 
 
 class Tree:
