@@ -4,6 +4,7 @@ Stage a file (content-addressed, deduplicated, checksummed, with a time to live)
 codex turn, without leaking or losing a byte on disk whatever crashes. Start reading at `tree`.
 """
 
+from codex_actors.files.environment import Seams as Seams
 from codex_actors.files.errors import AttachmentLeased as AttachmentLeased
 from codex_actors.files.errors import AttachmentNotFound as AttachmentNotFound
 from codex_actors.files.errors import ChecksumMismatch as ChecksumMismatch
@@ -22,7 +23,13 @@ from codex_actors.files.errors import StagingDirRefused as StagingDirRefused
 from codex_actors.files.errors import StagingFull as StagingFull
 from codex_actors.files.errors import StagingIOError as StagingIOError
 from codex_actors.files.errors import TransfersBusy as TransfersBusy
+from codex_actors.files.facade import Files as Files
+from codex_actors.files.facade import files_from as files_from
+from codex_actors.files.facade import open_files as open_files
 from codex_actors.files.model import Attachment as Attachment
 from codex_actors.files.model import CleanupReport as CleanupReport
 from codex_actors.files.model import FilesConfig as FilesConfig
 from codex_actors.files.model import Metrics as Metrics
+from codex_actors.files.telemetry import Event as Event
+from codex_actors.files.telemetry import Events as Events
+from codex_actors.files.tree import files_spec as files_spec

@@ -5,7 +5,6 @@ programmers already catch for it (`FileNotFoundError`, `PermissionError`, `Value
 message names the thing, what is wrong with it, and what to do. Must not know how any of them comes
 about.
 """
-# ruff: noqa: N818 - the names say what happened, as Trio's own do
 
 __all__ = [
     "AttachmentLeased",

@@ -4,8 +4,6 @@ Invariant: an event is data, delivered synchronously in the order of what happen
 raises is detached and never breaks a staging. Must not know any logging or metrics library.
 """
 
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +12,7 @@ from attrs import field, frozen
 
 from codex_actors.files.model import Attachment, CleanupReport
 
-__all__ = ["Event", "EventHandler", "Events", "cleaned", "failed", "staged", "swept"]
+__all__ = ["Event", "EventHandler", "Events", "cleaned", "failed", "not_removed", "staged", "swept"]
 
 
 def _frozen_mapping(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -56,31 +54,33 @@ class Events:
     """A list of handlers; see `Files.events`."""
 
     def __init__(self, handlers: Iterable[EventHandler] = ()) -> None:
-        self._handlers: list[EventHandler] = list(handlers)
+        # Keyed by the attachment: one handler may be attached twice.
+        self._handlers: dict[object, EventHandler] = {object(): handler for handler in handlers}
 
     def attach(self, handler: EventHandler) -> Callable[[], None]:
         """Call `handler` with every event from now on; return a function that detaches it.
 
-        It runs on the event loop and must not block. One that raises is reported on stderr and
-        detached.
+        It runs on the event loop and must not block. One that raises is detached, and the others
+        get `codex.handler.detached`.
         """
-        self._handlers.append(handler)
+        key = object()
+        self._handlers[key] = handler
 
         def detach() -> None:
-            if handler in self._handlers:
-                self._handlers.remove(handler)
+            self._handlers.pop(key, None)
 
         return detach
 
     def emit(self, event: Event) -> None:
         """Deliver an event to all handlers."""
-        for handler in tuple(self._handlers):
+        for key, handler in tuple(self._handlers.items()):
+            if key not in self._handlers:
+                continue
             try:
                 handler(event)
-            except Exception:  # noqa: BLE001 - a stranger's handler must not break a staging
-                self._handlers.remove(handler)
-                print(f"Detached {handler!r}: it raised on {event}", file=sys.stderr)  # noqa: T201 - the layer has no logger
-                traceback.print_exc()
+            except Exception as error:  # noqa: BLE001 - a stranger's handler must not break a staging
+                del self._handlers[key]
+                self.emit(_detached(handler, error))
 
 
 def staged(attachment: Attachment, *, cached: bool) -> Event:
@@ -121,10 +121,28 @@ def failed(operation: str, error: BaseException, *, name: str) -> Event:
     )
 
 
+def not_removed(attachment: Attachment) -> Event:
+    """The file of an attachment could not be deleted; it stays listed."""
+    return Event(
+        "codex.attachment.failed",
+        {"count": 1},
+        {"operation": "remove", "name": attachment.name, "checksum": attachment.checksum},
+    )
+
+
 def swept(report: CleanupReport, *, reason: str) -> Event:
     """A sweep ended."""
     return Event(
         "codex.sweep.stop",
         {"count": report.count, "bytes": report.bytes, "failed": len(report.failed)},
         {"reason": reason},
+    )
+
+
+def _detached(handler: EventHandler, error: Exception) -> Event:
+    name = getattr(handler, "__qualname__", type(handler).__qualname__)
+    return Event(
+        "codex.handler.detached",
+        {"count": 1},
+        {"handler": name, "error": type(error).__name__, "reason": str(error)},
     )

@@ -7,9 +7,9 @@ that a release may be sent whenever it is unsure whether the lease was taken. Kn
 from attrs import frozen
 
 from codex_actors.files.errors import AttachmentNotFound
-from codex_actors.files.index.transaction import Row, Transaction
+from codex_actors.files.index.transaction import Transaction
 
-__all__ = ["EndTemporary", "ForgetDeadLeases", "ReleaseLease", "ReleaseOwnLeases", "TakeLease"]
+__all__ = ["ForgetDeadLeases", "ReleaseLease", "ReleaseOwnLeases", "TakeLease"]
 
 
 @frozen
@@ -43,33 +43,6 @@ class ReleaseLease:
     def apply(self, transaction: Transaction) -> None:
         """Carry it out."""
         transaction.execute("DELETE FROM leases WHERE lease = ?", self.lease)
-
-
-@frozen
-class EndTemporary:
-    """Give a lease back, and remove its attachment unless anyone else wanted it to live on."""
-
-    lease: str
-    writes: bool = True
-
-    def apply(self, transaction: Transaction) -> Row | None:
-        """Carry it out; give what was removed."""
-        found = transaction.execute(
-            "SELECT checksum, name FROM leases WHERE lease = ?", self.lease
-        ).fetchone()
-        if found is None:
-            return None
-        transaction.execute("DELETE FROM leases WHERE lease = ?", self.lease)
-        row = transaction.row(*found)
-        if row is None or row.expires_at is None or row.expires_at > transaction.now:
-            return None
-        if transaction.is_leased(row.checksum, row.name):
-            return None
-        try:
-            transaction.remove(row)
-        except OSError:
-            return None  # it has expired: the sweeper tries again, and reports it
-        return row
 
 
 @frozen

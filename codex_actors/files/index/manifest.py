@@ -91,6 +91,7 @@ class Manifest:
             if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
                 raise _manifest_error(error, self.layout) from error
             raise
+        changes.committed()
         return results
 
     def _apply(self, operation: Operation[Any], transaction: Transaction) -> Result:

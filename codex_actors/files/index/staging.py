@@ -143,6 +143,7 @@ class Publish:
             row = _refresh(transaction, row, request)
         if copied.source is not None:
             _remember(transaction, copied.source, request.algorithm, checksum)
+        transaction.changes.spend(copied.path)
         return _staged(transaction, row, request, cached=bool(rows), evicted=evicted)
 
 

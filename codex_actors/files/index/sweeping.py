@@ -14,7 +14,7 @@ from codex_actors.files.index.leasing import not_found
 from codex_actors.files.index.transaction import Row, Transaction
 from codex_actors.files.model import Attachment
 
-__all__ = ["CHUNK", "START", "Remove", "RequireNoLeases", "Scope", "Sweep", "Swept"]
+__all__ = ["CHUNK", "START", "EndTemporary", "Remove", "RequireNoLeases", "Scope", "Sweep", "Swept"]
 
 CHUNK = 64
 
@@ -134,6 +134,35 @@ class Remove:
             )
         transaction.remove(row)
         return Swept((row.attachment(transaction.layout),), (), None)
+
+
+@frozen
+class EndTemporary:
+    """Give a lease back, and remove its attachment unless anyone else wanted it to live on."""
+
+    lease: str
+    writes: bool = True
+
+    def apply(self, transaction: Transaction) -> Swept:
+        """Carry it out."""
+        nothing = Swept((), (), None)
+        found = transaction.execute(
+            "SELECT checksum, name FROM leases WHERE lease = ?", self.lease
+        ).fetchone()
+        if found is None:
+            return nothing
+        transaction.execute("DELETE FROM leases WHERE lease = ?", self.lease)
+        row = transaction.row(*found)
+        if row is None or row.expires_at is None or row.expires_at > transaction.now:
+            return nothing
+        if transaction.is_leased(row.checksum, row.name):
+            return nothing
+        attachment = (row.attachment(transaction.layout),)
+        try:
+            transaction.remove(row)
+        except OSError:
+            return Swept((), attachment, None)  # it has expired: the next sweep tries again
+        return Swept(attachment, (), None)
 
 
 @frozen

@@ -29,6 +29,7 @@ class Changes:
     disk: Disk
     _published: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
+    _spent: list[Path] = field(factory=list[Path])
 
     def publish(self, source: Path, checksum: str, name: str, spare: Path) -> None:
         """Give complete bytes their name: a hard link, a copy where there are no (more) links.
@@ -81,6 +82,17 @@ class Changes:
             self._touched[self.layout.root] = None
         else:
             self._touched[directory] = None
+
+    def spend(self, partial: Path) -> None:
+        """Remove a partial file once the transaction has committed: its bytes have names now."""
+        self._spent.append(partial)
+
+    def committed(self) -> None:
+        """Do what had to wait for the commit."""
+        for partial in self._spent:
+            with contextlib.suppress(OSError):
+                # What cannot be removed now goes with the folder of this process.
+                self.disk.unlink(partial)
 
     def mark(self) -> int:
         """Return a point that `take_back` can return to."""

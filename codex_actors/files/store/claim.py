@@ -21,7 +21,7 @@ from codex_actors.files.errors import StagingIOError
 from codex_actors.files.store.disk import Disk, staging_error
 from codex_actors.files.store.layout import PARTIAL_SUFFIX, Layout
 
-__all__ = ["Claim", "claim", "is_dead", "owners", "remove_dead"]
+__all__ = ["Claim", "claim", "is_dead", "owners", "remove_dead", "settle"]
 
 _ATTEMPTS = 16
 
@@ -59,11 +59,27 @@ class Claim:
     def release(self) -> None:
         """Give the claim up; the last holder's release removes the folder. Blocking."""
         with _mutex:
-            self._holders -= 1
-            if self._holders == 0:
-                del _claims[os.getpid(), self.layout.root]
-                _remove_folder(self.layout, self.owner)
-                os.close(self._descriptor)
+            self._leave(1)
+
+    def settle(self) -> None:
+        """Give up what was abandoned and will not be taken over any more. Blocking."""
+        with _mutex:
+            bereft, self._bereft = self._bereft, 0
+            self._leave(bereft)
+
+    @property
+    def is_last(self) -> bool:
+        """Tell whether nobody else in this process holds it."""
+        return self._holders == 1
+
+    def _leave(self, holders: int) -> None:
+        if holders == 0:
+            return
+        self._holders -= holders
+        if self._holders == 0:
+            del _claims[os.getpid(), self.layout.root]
+            _remove_folder(self.layout, self.owner)
+            os.close(self._descriptor)
 
     def join(self) -> None:
         """Hold the claim once more, or in place of a holder that crashed. Under the mutex."""
@@ -97,6 +113,14 @@ def claim(layout: Layout, disk: Disk) -> Claim:
     raise StagingIOError(
         f"Another process keeps removing {layout.partials}/*: stop it, or name another staging_dir"
     )
+
+
+def settle(layout: Layout) -> None:
+    """Give up this process's claim where crashed holders were the last. Blocking."""
+    with _mutex:
+        existing = _claims.get((os.getpid(), layout.root))
+    if existing is not None:
+        existing.settle()
 
 
 def owners(layout: Layout) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from codex_actors.files.content_type import HEAD_BYTES
+from codex_actors.files.errors import QuotaExceeded
 from codex_actors.files.model import Algorithm
 from codex_actors.files.store.disk import Disk, staging_error
 from codex_actors.files.store.hashing import Hasher, hasher
@@ -57,11 +58,14 @@ class Partial:
         path: Where it lies; nobody else writes there.
         disk: What it is written through.
         algorithm: What it is hashed with.
+        limit: Bytes that it may not exceed, None for any.
+        size: Bytes written so far.
     """
 
     path: Path
     disk: Disk
     algorithm: Algorithm
+    limit: int | None = None
     size: int = 0
     _hasher: Hasher = field(init=False)
     _head: bytes = b""
@@ -85,8 +89,10 @@ class Partial:
         """Append bytes and hash them.
 
         Raises:
+            QuotaExceeded: They are more than `limit`.
             StagingFull, StagingIOError: They could not be written.
         """
+        self.refuse_beyond_limit(self.size + len(chunk))
         try:
             self.disk.write(self._descriptor, chunk)
         except OSError as error:
@@ -95,6 +101,18 @@ class Partial:
         if len(self._head) < HEAD_BYTES:
             self._head += bytes(chunk[: HEAD_BYTES - len(self._head)])
         self.size += len(chunk)
+
+    def refuse_beyond_limit(self, size: int) -> None:
+        """Check what the size will be at least.
+
+        Raises:
+            QuotaExceeded: It is more than `limit`.
+        """
+        if self.limit is not None and size > self.limit:
+            raise QuotaExceeded(
+                f"Staging {size} bytes or more exceeds max_bytes, which is {self.limit}: stage"
+                " something smaller, or raise the limit."
+            )
 
     def finish(self, source: SourceIdentity | None = None) -> Copied:
         """Sync and close the file.
@@ -128,9 +146,11 @@ def copy_path(partial: Partial, path: Path) -> Generator[None, None, Copied]:
     Raises:
         SourceNotFound, SourceNotReadable, NotARegularFile, SourceChanged: See there; `partial` was
             not created for the first three.
+        QuotaExceeded: It is larger than the partial file may become.
         StagingFull, StagingIOError: Reading or writing failed.
     """
     with open_source(partial.disk, path) as (descriptor, before, steady):
+        partial.refuse_beyond_limit(before.size)
         partial.create()
         while True:
             try:
@@ -149,8 +169,10 @@ def copy_bytes(partial: Partial, data: bytes) -> Generator[None, None, Copied]:
     """Copy bytes in memory; yields between chunks.
 
     Raises:
+        QuotaExceeded: They are more than the partial file may become.
         StagingFull, StagingIOError: Writing failed.
     """
+    partial.refuse_beyond_limit(len(data))
     partial.create()
     view = memoryview(data)
     for start in range(0, len(view), CHUNK_BYTES):

@@ -1,0 +1,1 @@
+"""The actors of the files' tree, one file each, in tree order."""

@@ -1,0 +1,189 @@
+"""Owns the manifest: the one door to it in this process.
+
+Invariant: what was asked while a transaction ran is done together in the next one, so that many
+callers share its cost; nobody is answered before the commit. Must not know what an operation does.
+"""
+
+from typing import Any, Generic, TypeVar, cast
+
+import outcome
+from attrs import evolve, frozen
+
+from codex_actors import (
+    Actor,
+    ActorStopped,
+    Call,
+    Cast,
+    ExitKind,
+    ExitReason,
+    MailboxFull,
+    Reply,
+    handle_call,
+    handle_cast,
+)
+from codex_actors.files import telemetry
+from codex_actors.files.environment import Environment
+from codex_actors.files.errors import FilesError
+from codex_actors.files.index.leasing import ReleaseOwnLeases
+from codex_actors.files.index.manifest import Manifest, Result
+from codex_actors.files.index.staging import Staged
+from codex_actors.files.index.sweeping import Swept
+from codex_actors.files.index.transaction import Operation
+from codex_actors.files.model import Metrics
+from codex_actors.files.store.claim import Claim, claim
+from codex_actors.files.store.directory import prepare_staging_dir
+
+__all__ = ["AttachmentRegistry", "Describe", "GetClaim", "Perform"]
+
+MAX_BATCH = 128  # more would keep other processes from the manifest for too long
+
+T = TypeVar("T")
+
+
+@frozen
+class Perform(Call[T], Generic[T]):
+    """Carry out an operation on the manifest."""
+
+    operation: Operation[T]
+
+
+@frozen
+class Describe(Call[Environment]):
+    """Tell what this tree was given."""
+
+
+@frozen
+class GetClaim(Call[Claim]):
+    """Tell who this process is in the staging directory."""
+
+
+@frozen
+class _Flush(Cast):
+    """Carry out what has come in before this."""
+
+
+class AttachmentRegistry(Actor):
+    """Carries out operations on the manifest, in batches."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._waiting: list[tuple[Operation[Any], Reply[Any]]] = []
+        self._flush_is_queued = False
+        self._hits = 0
+        self._misses = 0
+
+    async def init(self) -> None:
+        """Prepare the staging directory and open its manifest."""
+        self._manifest = await self._environment.blocking.run(_open, self._environment)
+
+    async def terminate(self, reason: ExitReason) -> None:
+        """Close the manifest; after a crash, keep the claim for the next incarnation."""
+        leaves = reason.kind in {ExitKind.NORMAL, ExitKind.SHUTDOWN}
+        now = self._environment.clock.now()
+        await self._environment.blocking.run(_close, self._manifest, leaves, now)
+
+    @handle_call(Describe)
+    async def describe(self, _message: Describe) -> Environment:
+        """Answer what is the same for every incarnation."""
+        return self._environment
+
+    @handle_call(GetClaim)
+    async def get_claim(self, _message: GetClaim) -> Claim:
+        """Answer where partial files may be written."""
+        return self._manifest.claim
+
+    @handle_call(Perform, deferred=True)
+    async def perform(self, message: Perform[Any], reply: Reply[Any]) -> None:
+        """Take an operation into the batch, which ends behind what is already in the mailbox."""
+        self._waiting.append((message.operation, reply))
+        if len(self._waiting) >= MAX_BATCH:
+            await self._flush()
+        elif not self._flush_is_queued:
+            try:
+                self.ref.cast_nowait(_Flush())
+            except (MailboxFull, ActorStopped):
+                # No room, or draining: then the batch ends here.
+                await self._flush()
+            else:
+                self._flush_is_queued = True
+
+    @handle_cast(_Flush)
+    async def flush(self, _message: _Flush) -> None:
+        """End the batch."""
+        self._flush_is_queued = False
+        await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        batch = [(operation, reply) for operation, reply in waiting if not reply.abandoned]
+        if not batch:
+            return
+        environment = self._environment
+        operations = [operation for operation, _ in batch]
+        try:
+            results = await environment.blocking.run(
+                self._manifest.execute, operations, environment.clock.now()
+            )
+        except FilesError as error:
+            # One error object per caller: raising one in many tasks would mix their tracebacks.
+            results = [outcome.Error(_copy(error)) for _ in batch]
+        for (_, reply), result in zip(batch, results, strict=True):
+            self._answer(reply, result)
+
+    def _answer(self, reply: Reply[Any], result: Result) -> None:
+        if isinstance(result, outcome.Error):
+            reply.error(cast("Exception", result.error))
+            return
+        value = result.value
+        if isinstance(value, Metrics):
+            value = evolve(value, hits=self._hits, misses=self._misses)
+        elif isinstance(value, Staged):
+            self._count(value)
+        elif isinstance(value, Swept) and not value.dry_run:
+            self._tell(value)
+        reply.send(value)
+
+    def _count(self, staged: Staged) -> None:
+        if staged.cached:
+            self._hits += 1
+        else:
+            self._misses += 1
+        events = self._environment.events
+        for attachment in staged.evicted:
+            events.emit(telemetry.cleaned(attachment))
+        events.emit(telemetry.staged(staged.attachment, cached=staged.cached))
+
+    def _tell(self, swept: Swept) -> None:
+        events = self._environment.events
+        for attachment in swept.removed:
+            events.emit(telemetry.cleaned(attachment))
+        for attachment in swept.failed:
+            events.emit(telemetry.not_removed(attachment))
+
+
+def _open(environment: Environment) -> Manifest:
+    layout = prepare_staging_dir(environment.root, environment.disk)
+    mine = claim(layout, environment.disk)
+    try:
+        return Manifest.open(layout, environment.disk, mine)
+    except BaseException:
+        mine.release()
+        raise
+
+
+def _close(manifest: Manifest, leaves: bool, now: int) -> None:  # noqa: FBT001 - crosses a thread hop
+    try:
+        if leaves and manifest.claim.is_last:
+            manifest.execute([ReleaseOwnLeases()], now)
+    finally:
+        manifest.close()
+        if leaves:
+            manifest.claim.release()
+        else:
+            manifest.claim.abandon()
+
+
+def _copy(error: FilesError) -> FilesError:
+    twin = type(error)(*error.args)
+    twin.__cause__ = error
+    return twin

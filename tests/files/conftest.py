@@ -1,0 +1,102 @@
+"""What the tests of the file layer share: a prepared staging directory, and eyes on the disk."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from codex_actors.files.blocking import run_steps
+from codex_actors.files.index.manifest import Manifest
+from codex_actors.files.index.quota import Quota
+from codex_actors.files.index.staging import Publish, Staged, StageRequest
+from codex_actors.files.store.claim import Claim, claim
+from codex_actors.files.store.directory import prepare_staging_dir
+from codex_actors.files.store.disk import Disk
+from codex_actors.files.store.layout import Layout
+from codex_actors.files.store.partial import Partial, copy_bytes
+
+NOW = 1_800_000_000_000
+
+
+@frozen
+class Store:
+    """A staging directory without actors: what a transaction needs, and shortcuts."""
+
+    layout: Layout
+    disk: Disk
+    claim: Claim
+    manifest: Manifest
+
+    def stage(
+        self,
+        data: bytes,
+        name: str,
+        *,
+        ttl: float = 60.0,
+        persist: bool = False,
+        now: int = NOW,
+        quota: Quota | None = None,
+    ) -> Staged:
+        """Stage bytes as a StageActor would."""
+        partial = Partial(self.claim.new_partial(), self.disk, "blake3")
+        try:
+            copied = run_steps(copy_bytes(partial, data), lambda: None)
+            request = StageRequest(name=name, ttl=ttl, persist=persist)
+            publish = Publish(copied, request, quota or Quota())
+            staged: Staged = self.manifest.execute([publish], now)[0].unwrap()
+            return staged
+        finally:
+            partial.discard()
+
+
+def tree_of(root: Path) -> dict[str, bytes | None]:
+    """Return every entry of a staging directory with its bytes, None for directories."""
+    return {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+        for path in sorted(root.rglob("*"))
+        if not path.name.startswith("manifest.sqlite3") and path.name != "lock"
+        if path.parent.name != ".partials"
+    }
+
+
+def partials_of(root: Path) -> list[Path]:
+    """Return every partial file under a staging directory."""
+    return sorted(root.glob(".partials/*/*.partial"))
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Path:
+    """A path for a staging directory; nothing is there yet."""
+    return tmp_path / "staging"
+
+
+@pytest.fixture
+def open_store(staging: Path) -> Iterator[Callable[[Disk], Store]]:
+    """A function that opens the staging directory through a given disk."""
+    opened: list[Store] = []
+
+    def open_(disk: Disk) -> Store:
+        layout = prepare_staging_dir(staging, disk)
+        mine = claim(layout, disk)
+        store = Store(layout, disk, mine, Manifest.open(layout, disk, mine))
+        opened.append(store)
+        return store
+
+    yield open_
+    for store in opened:
+        store.manifest.close()
+        store.claim.release()
+
+
+@pytest.fixture
+def store(open_store: Callable[[Disk], Store]) -> Store:
+    """An open, empty staging directory."""
+    return open_store(Disk())
+
+
+@pytest.fixture
+def as_root() -> bool:
+    """Whether permissions mean nothing here."""
+    return os.geteuid() == 0

@@ -1,0 +1,79 @@
+"""What kind of content an attachment is said to be."""
+
+import pytest
+
+from codex_actors.files import InvalidContentType
+from codex_actors.files.content_type import (
+    HEAD_BYTES,
+    detect_content_type,
+    validate_content_type,
+)
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF"
+WEBP = b"RIFF\x10\0\0\0WEBPVP8 "
+GIF = b"GIF89a" + b"\0" * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "expected"),
+    [
+        ("a.png", PNG, "image/png"),
+        ("a.jpg", JPEG, "image/jpeg"),
+        ("a.webp", WEBP, "image/webp"),
+        ("report.pdf", b"%PDF-1.7\n", "application/pdf"),
+        ("notes.md", b"# hi", "text/markdown"),
+        ("data.csv", b"a,b", "text/csv"),
+        ("x.tar.gz", b"\x1f\x8b", "application/gzip"),
+        ("data:,x", b"hi", "text/plain"),
+        ("drawing.svg", b"<svg/>", "image/svg+xml"),
+    ],
+)
+def test_the_name_says_it(name: str, head: bytes, expected: str) -> None:
+    """Known suffixes decide, the same on every machine."""
+    assert detect_content_type(name, head) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "expected"),
+    [
+        ("photo.png", JPEG, "image/jpeg"),
+        ("notes.txt", GIF, "image/gif"),
+        ("fake.png", b"%PDF-1.4\n" + b"x" * 40, "application/pdf"),
+        ("fake.jpg", b"plain words", "text/plain"),
+        ("fake.gif", b"", "application/octet-stream"),
+        ("fake.webp", b"RIFF\x10\0\0\0WAVEfmt ", "audio/wave"),
+    ],
+)
+def test_bytes_overrule_a_name_about_images(name: str, head: bytes, expected: str) -> None:
+    """Codex silently drops what it cannot decode, so an image is one by its bytes."""
+    # E18
+    assert detect_content_type(name, head) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (PNG, "image/png"),
+        (b"words and numbers", "text/plain"),
+        ("日本".encode() * HEAD_BYTES, "text/plain"),
+        (b"\0\1\2\3", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+    ],
+)
+def test_without_a_telling_name_the_bytes_say_it(head: bytes, expected: str) -> None:
+    """Magic numbers first, then whether it is text."""
+    assert detect_content_type("README", head[:HEAD_BYTES]) == expected
+
+
+@pytest.mark.parametrize("declared", ["image/png", "text/plain; charset=utf-8"])
+def test_media_types_pass(declared: str) -> None:
+    """Parameters are allowed."""
+    assert validate_content_type(declared) == declared
+
+
+@pytest.mark.parametrize("declared", ["", "png", "a/b/c", "text/plain\r\nX-Evil: 1", "a /b"])
+def test_other_declarations_are_refused(declared: str) -> None:
+    """What is no media type would break a header later."""
+    with pytest.raises(InvalidContentType):
+        validate_content_type(declared)
