@@ -159,6 +159,10 @@ def _is_segment(value: object) -> bool:
     return isinstance(value, str) and value != "" and "/" not in value
 
 
+def _args(value: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(value)
+
+
 def _kwargs(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(value)
 
@@ -204,7 +208,7 @@ class ChildSpec:
 
     id: str | None = field(converter=_child_id)
     start: Start = field(converter=_start)
-    args: tuple[Any, ...] = field(default=(), kw_only=True, converter=tuple)
+    args: tuple[Any, ...] = field(default=(), kw_only=True, converter=_args)
     kwargs: Mapping[str, Any] = field(factory=dict[str, Any], kw_only=True, converter=_kwargs)
     restart: Restart = field(default=Restart.PERMANENT, kw_only=True, converter=_restart)
     start_kind: StartKind = field(

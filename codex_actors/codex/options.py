@@ -27,8 +27,10 @@ Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
 ImageDetail = Literal["auto", "high", "original"]
 
 
-def _attachments(values: Iterable[Attachment]) -> tuple[Attachment, ...]:
-    return tuple(values)
+def _check_attachments(_options: object, _attribute: Attribute[Any], value: object) -> None:
+    # No converter: its type would hide from type checkers that this is a tuple of attachments.
+    if not isinstance(value, tuple):
+        raise TypeError(f"attachments is a {type(value).__name__}: give a tuple of attachments")
 
 
 def _path(value: str | os.PathLike[str] | None) -> Path | None:
@@ -123,7 +125,7 @@ class ThreadOptions:
         codex_path: The codex executable; see `find_codex`.
     """
 
-    attachments: tuple[Attachment, ...] = field(default=(), converter=_attachments)
+    attachments: tuple[Attachment, ...] = field(default=(), validator=_check_attachments)
     cwd: Path | None = field(default=None, converter=_path)
     model: str | None = field(default=None, validator=_check_model)
     sandbox: Sandbox | None = field(default=None, validator=_check_sandbox)

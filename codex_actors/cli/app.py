@@ -1,0 +1,73 @@
+"""The application: its verbs, and what its exit codes mean.
+
+0 it worked; 1 it did not, and stderr says why and what to do; 2 it was asked wrongly;
+130 it was interrupted.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from cyclopts import App, CycloptsError
+
+from codex_actors.cli.errors import UsageError, print_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OK = 0
+_FAILED = 1
+_USAGE = 2
+_INTERRUPTED = 130
+
+app = App(
+    name="codex-actors",
+    help="Stage files and attach them to codex turns, supervised: nothing is lost or leaked.",
+    version=lambda: version("codex-actors"),
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+# Named, not imported: `--help` should not wait for what it does not use.
+app.command("codex_actors.cli.stage:stage", name="stage", help="Stage files for a limited time.")
+app.command("codex_actors.cli.list_:list_", name="list", help="List what is staged.")
+app.command("codex_actors.cli.metrics:metrics", name="metrics", help="Show counts and sizes.")
+app.command("codex_actors.cli.cleanup:cleanup", name="cleanup", help="Remove what has expired, now.")
+app.command("codex_actors.cli.exec:exec_", name="exec", help="Run a codex turn with files attached.")
+
+
+def main(arguments: "Sequence[str] | None" = None) -> int:
+    """Run one command; returns its exit code.
+
+    Args:
+        arguments: the command line without the program, `sys.argv` when None.
+    """
+    try:
+        result = app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except (CycloptsError, UsageError) as error:
+        print_error(f"{error}; see --help")
+        return _USAGE
+    except KeyboardInterrupt:
+        print_error("interrupted; nothing is left half-done")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nobody is left to tell, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print_error(error)
+        return _FAILED
+    return result if isinstance(result, int) else _OK
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether an error speaks for itself; any other is a defect and keeps its traceback."""
+    # Imported when something went wrong: `--help` has no use for them.
+    from codex_actors import ActorError  # noqa: PLC0415
+    from codex_actors.codex import CodexError  # noqa: PLC0415
+    from codex_actors.files import FilesError  # noqa: PLC0415
+
+    return isinstance(error, ActorError | FilesError | CodexError | OSError)

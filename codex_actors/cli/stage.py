@@ -1,0 +1,78 @@
+"""The verb `stage`: copy files into the staging directory."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from codex_actors.cli.common import AsJson, Seconds, StagingDir, with_files
+from codex_actors.cli.errors import UsageError, print_error, visible
+from codex_actors.cli.output import print_attachments, print_json
+from codex_actors.files import Attachment, Files, FilesError
+
+
+def stage(
+    files: Annotated[list[Path], Parameter(name="FILE", negative="", consume_multiple=True)],
+    /,
+    *,
+    name: str | None = None,
+    ttl: Seconds | None = None,
+    persist: Annotated[bool, Parameter(negative="")] = False,
+    content_type: str | None = None,
+    verify: Annotated[bool, Parameter(negative="")] = False,
+    staging_dir: StagingDir = None,
+    as_json: AsJson = False,
+) -> int:
+    """Stage files: copy them, checksummed and deduplicated, for a limited time.
+
+    Files that cannot be staged are named on stderr, the others are staged all the same;
+    the exit code is 1 then.
+
+    Parameters
+    ----------
+    files
+        What to stage; only regular files.
+    name
+        What to call it, if there is one FILE; the file's own name otherwise.
+    ttl
+        How long to keep it: seconds, 90m, 12h, 7d or inf. The default is 24h.
+    persist
+        Keep it until it is removed by hand.
+    content_type
+        Its media type, if it should not be guessed.
+    verify
+        Read it again even if it looks unchanged since it was last staged.
+    """
+    if name is not None and len(files) != 1:
+        raise UsageError("--name names one file: give one FILE, or leave --name out")
+    staged: list[Attachment] = []
+    errors: list[str] = []
+
+    async def work(tree: Files) -> None:
+        for path in files:
+            with Console(stderr=True).status(f"staging {visible(str(path))}"):
+                try:
+                    attachment = await tree.stage(
+                        path,
+                        name=name,
+                        ttl=math.inf if persist and ttl is None else ttl,
+                        persist=persist,
+                        content_type=content_type,
+                        verify=verify,
+                    )
+                except FilesError as error:
+                    errors.append(str(error))
+                    print_error(error)
+                else:
+                    staged.append(attachment)
+
+    with_files(staging_dir, work)
+    if as_json:
+        print_json({"attachments": [each.to_dict() for each in staged], "errors": errors})
+    elif staged:
+        print_attachments(staged, "")
+    sys.stdout.flush()
+    return 1 if errors else 0
