@@ -29,11 +29,35 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 # Named, not imported: `--help` should not wait for what it does not use.
-app.command("codex_actors.cli.stage:stage", name="stage", help="Stage files for a limited time.")
-app.command("codex_actors.cli.list_:list_", name="list", help="List what is staged.")
-app.command("codex_actors.cli.metrics:metrics", name="metrics", help="Show counts and sizes.")
-app.command("codex_actors.cli.cleanup:cleanup", name="cleanup", help="Remove what has expired, now.")
-app.command("codex_actors.cli.exec:exec_", name="exec", help="Run a codex turn with files attached.")
+_VERBS = {
+    "stage": (
+        "codex_actors.cli.stage:stage",
+        (
+            "Stage files: copy them, checksummed and deduplicated, for a limited time.\n\n"
+            "Files that cannot be staged are named on stderr, the others are staged all the same; "
+            "the exit code is 1 then."
+        ),
+    ),
+    "list": ("codex_actors.cli.list_:list_", "List what is staged, the oldest first."),
+    "metrics": (
+        "codex_actors.cli.metrics:metrics",
+        "Show counts and sizes: attachments, blobs, what deduplication saves, leases.",
+    ),
+    "cleanup": (
+        "codex_actors.cli.cleanup:cleanup",
+        "Remove what has expired and nobody uses, and the debris of dead processes.",
+    ),
+    "exec": (
+        "codex_actors.cli.exec:exec_",
+        (
+            "Run one codex turn; every attached file arrives, or the turn is refused.\n\n"
+            "Images are sent as images. Any other file is named in the prompt, with a path that the "
+            "agent can read while the turn runs."
+        ),
+    ),
+}
+for _name, (_function, _help) in _VERBS.items():
+    app.command(_function, name=_name, help=_help)
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:

@@ -16,7 +16,7 @@ def cleanup(
     staging_dir: StagingDir = None,
     as_json: AsJson = False,
 ) -> int:
-    """Remove expired attachments that nobody uses, and the debris of dead processes.
+    """Remove what has expired; the parameters as `cleanup --help` shows them.
 
     Parameters
     ----------

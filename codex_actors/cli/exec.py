@@ -30,10 +30,7 @@ def exec_(
     staging_dir: StagingDir = None,
     as_json: AsJson = False,
 ) -> int:
-    """Run one codex turn; every attached file arrives, or the turn is refused.
-
-    Images are sent as images.  Any other file is named in the prompt, with a path that
-    the agent can read while the turn runs.
+    """Run one codex turn; the parameters as `exec --help` shows them.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from codex_actors.files import Attachment, Files
 
 
 def list_(*, staging_dir: StagingDir = None, as_json: AsJson = False) -> int:
-    """List what is staged, the oldest first."""
+    """List what is staged."""
 
     async def work(tree: Files) -> tuple[Attachment, ...]:
         return tuple(await tree.list_staged())

@@ -6,7 +6,7 @@ from codex_actors.files import Files, Metrics
 
 
 def metrics(*, staging_dir: StagingDir = None, as_json: AsJson = False) -> int:
-    """Show counts and sizes: attachments, blobs, what deduplication saves, leases."""
+    """Show counts and sizes."""
 
     async def work(tree: Files) -> Metrics:
         return await tree.metrics()

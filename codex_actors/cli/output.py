@@ -87,7 +87,7 @@ def human_seconds(seconds: float) -> str:
     """A duration for people, in its largest unit."""
     for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= length:
-            return f"{math.floor(seconds / length)}{unit}"
+            return f"{round(seconds / length)}{unit}"
     return f"{max(0, math.ceil(seconds))}s"
 
 

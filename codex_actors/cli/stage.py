@@ -26,10 +26,7 @@ def stage(
     staging_dir: StagingDir = None,
     as_json: AsJson = False,
 ) -> int:
-    """Stage files: copy them, checksummed and deduplicated, for a limited time.
-
-    Files that cannot be staged are named on stderr, the others are staged all the same;
-    the exit code is 1 then.
+    """Stage files; the parameters as `stage --help` shows them.
 
     Parameters
     ----------
