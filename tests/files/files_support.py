@@ -1,10 +1,9 @@
-"""What the tests of the file layer share: a prepared staging directory, and eyes on the disk."""
+"""What the tests of the file layer share: a staging directory without actors, eyes on the disk."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from attrs import frozen
 
 from codex_actors.files.blocking import run_steps
@@ -66,37 +65,14 @@ def partials_of(root: Path) -> list[Path]:
     return sorted(root.glob(".partials/*/*.partial"))
 
 
-@pytest.fixture
-def staging(tmp_path: Path) -> Path:
-    """A path for a staging directory; nothing is there yet."""
-    return tmp_path / "staging"
-
-
-@pytest.fixture
-def open_store(staging: Path) -> Iterator[Callable[[Disk], Store]]:
-    """A function that opens the staging directory through a given disk."""
-    opened: list[Store] = []
-
-    def open_(disk: Disk) -> Store:
-        layout = prepare_staging_dir(staging, disk)
-        mine = claim(layout, disk)
-        store = Store(layout, disk, mine, Manifest.open(layout, disk, mine))
-        opened.append(store)
-        return store
-
-    yield open_
-    for store in opened:
-        store.manifest.close()
-        store.claim.release()
-
-
-@pytest.fixture
-def store(open_store: Callable[[Disk], Store]) -> Store:
-    """An open, empty staging directory."""
-    return open_store(Disk())
-
-
-@pytest.fixture
-def as_root() -> bool:
-    """Whether permissions mean nothing here."""
-    return os.geteuid() == 0
+@contextmanager
+def open_store(root: Path, disk: Disk) -> Generator[Store]:
+    """Open a staging directory through a given disk."""
+    layout = prepare_staging_dir(root, disk)
+    mine = claim(layout, disk)
+    manifest = Manifest.open(layout, disk, mine)
+    try:
+        yield Store(layout, disk, mine, manifest)
+    finally:
+        manifest.close()
+        mine.release()
