@@ -81,5 +81,6 @@ def count_pictures(request: ModelRequest) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    question, picture, *_ = [*sys.argv[1:], None, None]
-    trio.run(main, question or "Describe the picture.", Path(picture) if picture else None)
+    arguments = sys.argv[1:]
+    question = arguments[0] if arguments else "Describe the picture."
+    trio.run(main, question, Path(arguments[1]) if arguments[1:] else None)
