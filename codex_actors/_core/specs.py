@@ -9,12 +9,14 @@ import enum
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from attrs import Attribute, Factory, field, frozen
+from attrs import Factory, field, frozen
+from attrs.validators import optional
 
 from .actor import Actor
 from .errors import SpecError
+from .fields import check_number, choice, count, elements, instance, keywords, seconds
 from .strategy import AutoShutdown, Restart, Strategy
 
 
@@ -32,79 +34,26 @@ class StartKind(enum.Enum):
     SUPERVISOR = "supervisor"
 
 
-E = TypeVar("E", bound=enum.Enum)
-
-
-def _choice(kind: type[E], name: str, value: E | str) -> E:
-    """A member of an enum, given itself or by its lower-case name."""
-    try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(repr(member.value) for member in kind)
-        raise SpecError(f"{name}: {value!r} is unknown; choose one of {known}") from None
-
-
 def _restart(value: Restart | str) -> Restart:
-    return _choice(Restart, "restart", value)
+    return choice(Restart, "restart", value)
 
 
 def _strategy(value: Strategy | str) -> Strategy:
-    return _choice(Strategy, "strategy", value)
+    return choice(Strategy, "strategy", value)
 
 
 def _auto_shutdown(value: AutoShutdown | str) -> AutoShutdown:
-    return _choice(AutoShutdown, "auto_shutdown", value)
+    return choice(AutoShutdown, "auto_shutdown", value)
 
 
 def _shutdown(value: float | Shutdown | str) -> float | Shutdown:
     if isinstance(value, Shutdown | str):
-        return _choice(Shutdown, "shutdown", value)
-    _check_number("shutdown", value, least=0)
+        return choice(Shutdown, "shutdown", value)
+    check_number("shutdown", value, least=0)
     return value
 
 
-def _check_number(name: str, value: object, *, least: float, exclusive: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise SpecError(f"{name}: {value!r} is not a number")
-    if value < least or (exclusive and value == least):
-        bound = "more than" if exclusive else "at least"
-        raise SpecError(f"{name}: {value!r} must be {bound} {least:g}")
-
-
-Validator: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
-
-
-def _seconds(*, exclusive: bool = False) -> Validator:
-    """A validator for a time in seconds."""
-
-    def validate(_spec: object, attribute: "Attribute[Any]", value: object) -> None:
-        _check_number(attribute.name, value, least=0, exclusive=exclusive)
-
-    return validate
-
-
-def _count(*, infinite: bool = False) -> Validator:
-    """A validator for a whole number from 0, or infinity."""
-
-    def validate(_spec: object, attribute: "Attribute[Any]", value: object) -> None:
-        _check_number(attribute.name, value, least=0)
-        if not isinstance(value, int) and not (infinite and value == math.inf):
-            raise SpecError(f"{attribute.name}: {value!r} must be a whole number")
-
-    return validate
-
-
-def _instance(kind: type) -> Validator:
-    """A validator for a type, for callers without a type checker."""
-
-    def validate(_spec: object, attribute: "Attribute[Any]", value: object) -> None:
-        if value is not None and not isinstance(value, kind):
-            raise SpecError(f"{attribute.name}: {value!r} is not a {kind.__name__}")
-
-    return validate
-
-
-@frozen(kw_only=True)
+@frozen
 class Backoff:
     """A growing pause before each restart of one child (not in OTP; off by default).
 
@@ -118,10 +67,10 @@ class Backoff:
         reset_after: seconds without a failure after which n starts again at 0.
     """
 
-    base: float = field(default=0.1, validator=_seconds(exclusive=True))
-    factor: float = field(default=2.0, validator=_seconds(exclusive=True))
-    max: float = field(default=30.0, validator=_seconds(exclusive=True))
-    reset_after: float = field(default=60.0, validator=_seconds(exclusive=True))
+    base: float = field(default=0.1, validator=seconds(exclusive=True))
+    factor: float = field(default=2.0, validator=seconds(exclusive=True))
+    max: float = field(default=30.0, validator=seconds(exclusive=True))
+    reset_after: float = field(default=60.0, validator=seconds(exclusive=True))
 
     def ceiling(self, failures: int) -> float:
         """The longest pause after `failures` earlier failures in a row, in seconds."""
@@ -160,11 +109,11 @@ def _is_segment(value: object) -> bool:
 
 
 def _args(value: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(value)
+    return elements("args", value)
 
 
 def _kwargs(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    return dict(value)
+    return keywords("kwargs", value)
 
 
 def _start_kind(spec: "ChildSpec") -> StartKind:
@@ -217,11 +166,13 @@ class ChildSpec:
     shutdown: float | Shutdown = field(
         default=Factory(_default_shutdown, takes_self=True), kw_only=True, converter=_shutdown
     )
-    cleanup_timeout: float = field(default=5.0, kw_only=True, validator=_seconds())
-    significant: bool = field(default=False, kw_only=True, validator=_instance(bool))
-    mailbox_capacity: float = field(default=1024, kw_only=True, validator=_count(infinite=True))
-    start_timeout: float = field(default=math.inf, kw_only=True, validator=_seconds(exclusive=True))
-    backoff: Backoff | None = field(default=None, kw_only=True, validator=_instance(Backoff))
+    cleanup_timeout: float = field(default=5.0, kw_only=True, validator=seconds())
+    significant: bool = field(default=False, kw_only=True, validator=instance(bool))
+    mailbox_capacity: float = field(default=1024, kw_only=True, validator=count(infinite=True))
+    start_timeout: float = field(default=math.inf, kw_only=True, validator=seconds(exclusive=True))
+    backoff: Backoff | None = field(
+        default=None, kw_only=True, validator=optional(instance(Backoff))
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.significant and self.restart is Restart.PERMANENT:
@@ -243,7 +194,7 @@ class ChildSpec:
 
 
 def _children(value: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
-    children = tuple(value)
+    children: tuple[ChildSpec, ...] = elements("children", value)
     strangers: list[object] = [child for child in children if type(child) is not ChildSpec]
     if strangers:
         raise SpecError(f"children: {strangers[0]!r} is not a ChildSpec")
@@ -275,8 +226,8 @@ class SupervisorSpec:
 
     children: tuple[ChildSpec, ...] = field(converter=_children)
     strategy: Strategy = field(default=Strategy.ONE_FOR_ONE, kw_only=True, converter=_strategy)
-    max_restarts: int = field(default=3, kw_only=True, validator=_count())
-    max_seconds: float = field(default=5.0, kw_only=True, validator=_seconds(exclusive=True))
+    max_restarts: int = field(default=3, kw_only=True, validator=count())
+    max_seconds: float = field(default=5.0, kw_only=True, validator=seconds(exclusive=True))
     auto_shutdown: AutoShutdown = field(
         default=AutoShutdown.NEVER, kw_only=True, converter=_auto_shutdown
     )
@@ -299,9 +250,9 @@ class DynamicSupervisorSpec:
         SpecError: a field is out of range.
     """
 
-    max_children: float = field(default=math.inf, validator=_count(infinite=True))
-    max_restarts: int = field(default=3, validator=_count())
-    max_seconds: float = field(default=5.0, validator=_seconds(exclusive=True))
+    max_children: float = field(default=math.inf, validator=count(infinite=True))
+    max_restarts: int = field(default=3, validator=count())
+    max_seconds: float = field(default=5.0, validator=seconds(exclusive=True))
 
 
 def check_significance(child: ChildSpec, auto_shutdown: AutoShutdown) -> None:
