@@ -1,8 +1,8 @@
 """Owns the events of `codex exec --json` as values, and reading one from a line.
 
 Invariant: a line that codex prints becomes exactly one event; kinds that are not known yet become
-`UnknownEvent`, for codex adds some with every release; anything else is a `ValueError`. Must not
-know processes or streams.
+`UnknownEvent`, for codex adds some with every release; anything else is `NotAnEvent`. Must not know
+processes or streams.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = [
     "ItemCompleted",
     "ItemStarted",
     "ItemUpdated",
+    "NotAnEvent",
     "ThreadStarted",
     "TurnCompleted",
     "TurnFailed",
@@ -27,6 +28,10 @@ __all__ = [
     "Usage",
     "parse_event",
 ]
+
+
+class NotAnEvent(ValueError):
+    """A line is not what `codex exec --json` prints."""
 
 
 @frozen(kw_only=True)
@@ -145,21 +150,21 @@ def parse_event(line: bytes) -> Event:
     """Read one event from the line that holds it.
 
     Raises:
-        ValueError: The line is not a JSON object with a `type`, or lacks what its type must have.
+        NotAnEvent: The line is not a JSON object with a `type`, or lacks what its type must have.
     """
     try:
         data = json.loads(line)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    except (ValueError, RecursionError) as error:
+        raise NotAnEvent(f"no JSON: {error}") from None
     match data:
         case {"type": str(kind)}:
             event = _known_event(kind, cast("dict[str, Any]", data))
         case _:
-            raise ValueError('not a JSON object with a "type"')
+            raise NotAnEvent('not a JSON object with a "type"')
     if event is not None:
         return event
     if kind in _KNOWN:
-        raise ValueError(f"a {kind} event without the members that belong to it")
+        raise NotAnEvent(f"a {kind} event without the members that belong to it")
     return UnknownEvent(kind, cast("dict[str, Any]", data))
 
 

@@ -17,7 +17,7 @@ import trio
 from codex_actors.codex.arguments import check_prompt, exec_arguments, goes_by_stdin
 from codex_actors.codex.binary import find_codex
 from codex_actors.codex.errors import CodexError, DeliveryError, TurnTimeout
-from codex_actors.codex.events import Event, TurnCompleted, TurnFailed, parse_event
+from codex_actors.codex.events import Event, NotAnEvent, TurnCompleted, TurnFailed, parse_event
 from codex_actors.codex.inspection import inspect_attachment
 from codex_actors.codex.lines import LineTooLong, Tail
 from codex_actors.codex.links import open_links
@@ -139,7 +139,7 @@ class TurnEvents:
     def _read(self, line: bytes) -> Event:
         try:
             event = parse_event(line)
-        except ValueError as error:
+        except NotAnEvent as error:
             # Redacted before it is cut: a cut secret would not be recognised.
             shown = self._redact(line.decode(errors="replace"))[:EXCERPT]
             raise self._error(

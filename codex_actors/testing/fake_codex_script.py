@@ -99,9 +99,13 @@ def _prompt(positional: list[str]) -> str:
     if len(positional) > 1:
         _usage_error(f"unexpected argument '{positional[1]}' found")
     if positional and positional[0] != "-":
-        return positional[0]
+        added = "" if _stdin_kind() in {"terminal", "closed"} else sys.stdin.read()
+        if not added.strip():
+            return positional[0]
+        end = "" if added.endswith("\n") else "\n"
+        return f"{positional[0]}\n\n<stdin>\n{added}{end}</stdin>"
     text = sys.stdin.read()
-    if not text:
+    if not text.strip():
         sys.stderr.write("No prompt provided via stdin.\n")
         sys.exit(1)
     return text

@@ -14,7 +14,7 @@ In a test::
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,6 +39,7 @@ HOST = "127.0.0.1"
 PROVIDER = "codex_actors_test"
 KEY_VARIABLE = "CODEX_ACTORS_TEST_MODEL_KEY"
 CONNECTION_IDLE = 60.0
+LINGER = 2.0
 JSON = "application/json"
 
 
@@ -169,13 +170,22 @@ class ModelServer:
     async def _serve(self, stream: trio.SocketStream) -> None:
         async with stream:
             reader = HttpReader(stream, max_body=self._max_body)
-            try:
-                await self._converse(reader, stream)
-            except Refused as refused:
-                with trio.move_on_after(CONNECTION_IDLE):
-                    await stream.send_all(_error(refused.status, str(refused), keep_alive=False))
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass  # the client hung up: its affair
+            # A client that hangs up is no concern of the server's.
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._converse_or_refuse(reader, stream)
+
+    async def _converse_or_refuse(self, reader: HttpReader, stream: trio.SocketStream) -> None:
+        try:
+            await self._converse(reader, stream)
+        except Refused as refused:
+            with trio.move_on_after(CONNECTION_IDLE):
+                await stream.send_all(_error(refused.status, str(refused), keep_alive=False))
+                await stream.send_eof()
+            with trio.move_on_after(LINGER):
+                # Closing with something unread would reset the connection, and the client might
+                # never see the answer.
+                while await stream.receive_some():
+                    pass
 
     async def _converse(self, reader: HttpReader, stream: trio.SocketStream) -> None:
         while True:

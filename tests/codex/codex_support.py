@@ -70,13 +70,20 @@ def staged(
     directory: Path, name: str, data: bytes, content_type: str = "application/octet-stream"
 ) -> Attachment:
     """Lay a file down as a store would, and describe it."""
+    attachment = described(directory, name, data, content_type)
+    attachment.path.parent.mkdir(parents=True, exist_ok=True)
+    attachment.path.write_bytes(data)
+    return attachment
+
+
+def described(
+    directory: Path, name: str, data: bytes, content_type: str = "application/octet-stream"
+) -> Attachment:
+    """Describe a file without laying it down."""
     checksum = hashlib.sha256(data).hexdigest()
-    path = directory / checksum / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
     return Attachment(
         name=name,
-        path=path,
+        path=directory / checksum / name,
         checksum=checksum,
         algorithm="sha256",
         size=len(data),

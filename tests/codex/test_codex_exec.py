@@ -95,7 +95,7 @@ async def test_awkward_names_and_directories_arrive(tmp_path: Path, name: str) -
 async def test_several_images_keep_their_order(tmp_path: Path) -> None:
     """PNG, JPEG and WebP arrive unchanged, in the order of attaching; bytes decide, not names."""
     pictures = [image("WEBP"), png(colour="blue"), image("JPEG")]
-    attachments = [staged(tmp_path, f"{n}.txt", data) for n, data in enumerate(pictures)]
+    attachments = tuple(staged(tmp_path, f"{n}.txt", d) for n, d in enumerate(pictures))
 
     async with ModelServer() as server:
         options = model_options(server, tmp_path, attachments=attachments)

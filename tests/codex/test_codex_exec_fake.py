@@ -89,7 +89,7 @@ async def test_lease_lasts_until_codex_has_exited(tmp_path: Path) -> None:
     # F37
     codex = fake_codex(tmp_path / "bin")
     files = Leases()
-    attachments = [staged(tmp_path, "a.png", png()), staged(tmp_path, "b.txt", b"b")]
+    attachments = (staged(tmp_path, "a.png", png()), staged(tmp_path, "b.txt", b"b"))
     options = ThreadOptions(attachments, codex_path=codex.path)
 
     async with open_exec_turn("Hi", options, files=files, timeout=30) as events:
