@@ -19,7 +19,8 @@ from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
 from .exits import KILLED, NORMAL, ExitKind, ExitReason, is_fatal
 from .fault_points import INJECTOR, FaultInjector
 from .handlers import Handler, HandlerKind
-from .incarnation import Incarnation, Leave, Manner, build_user, call_user, leaked
+from .incarnation import Incarnation, build_user, call_user, leaked
+from .leave import Leave, Manner
 from .mailbox import WAKE
 from .messages import Down, Info
 from .monitors import Monitor
@@ -214,7 +215,7 @@ class ActorLife(Incarnation):
             if item is WAKE:
                 continue
             if self._leaving:
-                mailbox.keep(item)
+                self._hand_back(item)
                 return
             budget -= 1
             if type(item) is PendingCall:
@@ -222,6 +223,13 @@ class ActorLife(Incarnation):
                     await self._handle_call(actor, handlers, item)
             else:
                 await self._handle_cast(actor, handlers, item)
+
+    def _hand_back(self, item: object) -> None:
+        """A message came out of the channel, then the wish to end was seen before it."""
+        if self.asked is None or self.place.keeps_queue(self):
+            self.place.mailbox.keep(item)
+        elif isinstance(item, PendingCall):
+            item.died(self.asked)
 
     @property
     def _leaving(self) -> bool:

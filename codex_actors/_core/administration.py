@@ -22,7 +22,7 @@ from .errors import (
     SpecError,
 )
 from .exits import SHUTDOWN
-from .incarnation import Leave
+from .leave import Leave
 from .lifecycle import ChildState, Operation, Verdict, answer
 from .specs import ChildSpec, DynamicSupervisorSpec, check_significance
 from .waits import check_end, check_group, current_life

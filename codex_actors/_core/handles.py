@@ -147,12 +147,12 @@ class _Handle:
         return core
 
     async def _serving(self) -> "SupervisorCore":
-        """The engine, when it takes orders; waits while the supervisor is (re)starting."""
+        """The engine, when it takes orders; waits for it while the supervisor is between lives."""
         place, caller = self._place, current_life()
         check_start(caller, place)
         while True:
             core = place.core
-            if core is not None and core.ending is None and not place.is_starting:
+            if core is not None and core.ending is None:
                 return core
             if _is_hopeless(place, caller):
                 raise place.stopped()

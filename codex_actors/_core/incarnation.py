@@ -5,7 +5,6 @@ the tree's deadlines escalate, and everybody who is interested waits for the end
 a stop that its requester abandons goes on all the same, and any number may join it.
 """
 
-import enum
 import math
 import traceback
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ import trio
 
 from .events import ChildShutdownError, ChildStarted, ChildUnresponsive
 from .exits import NORMAL, ExitKind, ExitReason
+from .leave import Leave, Manner
 from .lifecycle import ChildState
 from .specs import Shutdown
 from .strategy import Restart
@@ -45,24 +45,6 @@ def leaked(cancelled: trio.Cancelled) -> RuntimeError:
     error = RuntimeError("a trio.Cancelled from elsewhere was raised here")
     error.__cause__ = cancelled
     return error
-
-
-class Leave(enum.IntEnum):
-    """On whose behalf an incarnation is asked to end; the greater one rules."""
-
-    NO = 0
-    REF = 1
-    RESTART = 2
-    TERMINATE = 3
-    SHUTDOWN = 4
-
-
-class Manner(enum.IntEnum):
-    """How a child is made to end, from the kindest to the harshest."""
-
-    DRAIN = 0
-    STOP = 1
-    CANCEL = 2
 
 
 class Incarnation:
@@ -202,7 +184,8 @@ class Incarnation:
             self.leave = leave
             self.asked = reason
         self._is_dying()
-        self._turn_away(leave, reason, manner)
+        if manner is not Manner.DRAIN and not self.place.keeps_queue(self):
+            self._turn_away(reason)
         if self.place.state in {ChildState.RUNNING, ChildState.STARTING, ChildState.RESTARTING}:
             self.place.enter(ChildState.STOPPING)
         shutdown = self.place.spec.shutdown
@@ -221,11 +204,9 @@ class Incarnation:
             deadline = trio.current_time() + shutdown
             self._ask_timer = self.place.tree.deadlines.add(deadline, self.kill)
 
-    def _turn_away(self, leave: Leave, reason: ExitReason, manner: Manner) -> None:
+    def _turn_away(self, reason: ExitReason) -> None:
         """Fail what waits in the mailbox, unless a next incarnation or a drain will handle it."""
-        if manner is Manner.DRAIN or leave is Leave.RESTART:
-            return
-        if leave is Leave.REF and self.place.spec.restart is Restart.PERMANENT:
+        if self.leave is Leave.REF and self.place.spec.restart is Restart.PERMANENT:
             self.place.fail_queue(reason)
         else:
             self.place.refuse(reason)

@@ -18,7 +18,8 @@ from .errors import ActorStopped
 from .events import EventHandler
 from .exits import SHUTDOWN, members
 from .handles import DynamicSupervisor, Supervisor, make_handle
-from .incarnation import Incarnation, Leave, Manner
+from .incarnation import Incarnation
+from .leave import Leave, Manner
 from .place import Place
 from .ref import ActorRef
 from .specs import ChildSpec, DynamicSupervisorSpec, StartKind, SupervisorSpec

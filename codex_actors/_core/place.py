@@ -14,6 +14,7 @@ from .calls import PendingCall
 from .errors import ActorStopped, UnhandledMessage
 from .exits import NORMAL, ExitReason
 from .handlers import Handler, HandlerKind
+from .leave import Leave
 from .lifecycle import ChildState, is_legal
 from .mailbox import Mailbox
 from .specs import ChildSpec, StartKind
@@ -230,6 +231,35 @@ class Place:
         self.mailbox.close()
 
     # Whether it will run again
+
+    def keeps_queue(self, life: "Incarnation") -> bool:
+        """Whether what waits is for the incarnation after `life`, which is asked to end.
+
+        A restart keeps it, the child's own or that of a supervisor above; a stop does not.
+        """
+        if life.leave is Leave.RESTART:
+            return True
+        kept = self.parent is not None and self.parent.kept_places.get(self.name) is self
+        return kept and life.leave is Leave.SHUTDOWN and self.parent_comes_back()
+
+    def parent_comes_back(self) -> bool:
+        """Whether the supervisor, which is ending, will be started again as far as it is known."""
+        parent = self.parent
+        if parent is None or parent.parent is None or parent.life is None:
+            return False
+        life, core = parent.life, parent.parent.core
+        match life.leave:
+            case Leave.RESTART:
+                return True
+            case Leave.SHUTDOWN:
+                return parent.parent_comes_back()
+            case Leave.TERMINATE:
+                return False
+            case Leave.REF:  # only a kill is followed by a restart that keeps the queues
+                again = life.asked is None and not parent.is_temporary
+            case _:  # it ends by itself, with reason shutdown
+                again = parent.spec.restart is Restart.PERMANENT
+        return again and core is not None and core.ending is None
 
     def expect_return(self) -> None:
         """This place has no incarnation but will have one: messages wait for it.

@@ -10,7 +10,7 @@ from .errors import ChildStartError, RestartIntensityExceeded
 from .events import EventHandler
 from .exits import SHUTDOWN
 from .handles import DynamicSupervisor, Supervisor
-from .incarnation import Leave, Manner
+from .leave import Leave, Manner
 from .opening import open_supervisor
 from .specs import DynamicSupervisorSpec, SupervisorSpec
 

@@ -8,7 +8,7 @@ from .calls import PendingCall
 from .errors import MailboxFull
 from .exits import NORMAL, ExitReason
 from .handlers import HandlerKind
-from .incarnation import Leave, Manner
+from .leave import Leave, Manner
 from .lifecycle import ChildState
 from .messages import Call, Cast
 from .waits import check_call, check_end, current_life

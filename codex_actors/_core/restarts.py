@@ -19,7 +19,8 @@ import trio
 from .errors import RestartIntensityExceeded
 from .events import ChildRestartingEvent, RestartIntensityReached, RestartIntensityUnreachable
 from .exits import SHUTDOWN, Ending, ExitReason
-from .incarnation import Incarnation, Leave
+from .incarnation import Incarnation
+from .leave import Leave
 from .lifecycle import ChildState
 from .specs import SupervisorSpec
 from .strategy import AfterExit, Strategy, after_exit, ends_supervisor, restart_group

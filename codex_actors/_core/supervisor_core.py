@@ -17,8 +17,9 @@ import trio
 from .errors import ChildStartError
 from .events import ChildExited, ChildStartFailed, ChildStartIgnored, SupervisorStopping
 from .exits import SHUTDOWN, Ending, ExitReason, is_fatal
-from .incarnation import Incarnation, Leave, Manner
+from .incarnation import Incarnation
 from .intensity import RestartWindow
+from .leave import Leave, Manner
 from .lifecycle import ChildState
 from .place import Place
 from .restarts import Restarts
@@ -152,7 +153,11 @@ class SupervisorCore:
             if place.life is not None:
                 await place.life.wait_gone()
             del self.children[place.name]
-            self._end_place(place)
+            if place.parent_comes_back() and self.place.kept_places.get(place.name) is place:
+                place.enter(ChildState.TERMINATED)
+                place.expect_return()
+            else:
+                self._end_place(place)
 
     def _ask(self, place: Place) -> None:
         if place.life is not None and place.life.leave is not Leave.SHUTDOWN:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from .exits import KILLED, SHUTDOWN, Ending, ExitKind, ExitReason
-from .incarnation import Incarnation, Leave, Manner
+from .incarnation import Incarnation
+from .leave import Leave, Manner
 from .specs import DynamicSupervisorSpec, SupervisorSpec
 from .supervisor_core import SupervisorCore
 

@@ -14,7 +14,8 @@ import trio
 
 from .errors import IgnoreChild
 from .exits import KILLED, NORMAL, ExitKind, ExitReason
-from .incarnation import Incarnation, Leave, Manner, call_user, leaked
+from .incarnation import Incarnation, call_user, leaked
+from .leave import Leave, Manner
 
 if TYPE_CHECKING:
     from .place import Place
