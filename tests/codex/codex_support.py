@@ -96,7 +96,11 @@ def described(
 
 
 def model_options(server: ModelServer, directory: Path, **options: Any) -> ThreadOptions:
-    """Return options of an ephemeral thread that has a CODEX_HOME of its own."""
+    """Return options of an ephemeral thread that has a home of its own.
+
+    Codex runs the user's login shell on its own account, and ends it with the turn: what a profile
+    was about to do then stays half done.
+    """
     home = directory / "codex-home"
     home.mkdir(exist_ok=True)
     defaults: dict[str, Any] = {
@@ -104,7 +108,7 @@ def model_options(server: ModelServer, directory: Path, **options: Any) -> Threa
         "sandbox": "read-only",
         "ephemeral": True,
         "config": server.config(),
-        "env": {**server.env(), "CODEX_HOME": str(home)},
+        "env": {**server.env(), "CODEX_HOME": str(home), "HOME": str(home)},
     }
     return ThreadOptions(**{**defaults, **options})
 

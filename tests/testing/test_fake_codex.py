@@ -113,7 +113,7 @@ async def test_fake_takes_its_arguments_as_the_real_one(
 
     async with ModelServer() as server:
         config = config_arguments(server.config())
-        env = {**server.env(), "CODEX_HOME": str(home)}
+        env = {**server.env(), "CODEX_HOME": str(home), "HOME": str(home)}
         expected = await run(real, *common, *config, *line, cwd=tmp_path, env=env, stdin=stdin)
         got = await run(fake.path, *common, *line, cwd=tmp_path, stdin=stdin)
 
@@ -139,7 +139,7 @@ async def test_failure_looks_like_the_real_ones(tmp_path: Path) -> None:
 
     async with ModelServer(status=400) as server:
         config = config_arguments(server.config())
-        env = {**server.env(), "CODEX_HOME": str(home)}
+        env = {**server.env(), "CODEX_HOME": str(home), "HOME": str(home)}
         expected = await run(real, *common, *config, "--", "Hi", cwd=tmp_path, env=env)
     got = await run(fake.path, *common, "--", "Hi", cwd=tmp_path)
 
