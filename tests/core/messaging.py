@@ -235,8 +235,12 @@ class Outcome:
             self.result = await operation()
         except Exception as error:  # noqa: BLE001 - the failure is what the tests look at
             self.result = error
-        self.at = trio.current_time()
-        self._ended.set()
+        except BaseException as error:
+            self.result = error
+            raise
+        finally:
+            self.at = trio.current_time()
+            self._ended.set()
 
     async def wait(self) -> object:
         """The result, once it is there."""
