@@ -79,8 +79,9 @@ class ActorLife(Incarnation):
         return parent.handle
 
     def stop_self(self, reason: ExitReason) -> None:
-        """End after the message in hand."""
+        """End after the message in hand; at once when there is none."""
         self._own_reason = reason
+        self.place.mailbox.wake()
 
     def monitor(self, ref: "ActorRef") -> Monitor:
         """Watch the current incarnation of another place."""
@@ -312,6 +313,7 @@ class ActorLife(Incarnation):
         if type(actor).terminate is Actor.terminate:
             return reason
         self.terminating = True
+        self.is_dying()
         timeout = self.place.spec.cleanup_timeout
         deadline = trio.current_time() + timeout
         self.report_unless_gone_by(deadline + _UNWINDING)

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
-import trio
-
-from .waits import LIVES
+from .waits import responsible_life
 
 if TYPE_CHECKING:
     from .ref import ActorRef
@@ -55,9 +53,6 @@ async def fault_point(name: str) -> None:
     injector = INJECTOR.get()
     if injector is None:
         return
-    task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
-    while task is not None and task not in LIVES:
-        nursery = task.parent_nursery
-        task = nursery.parent_task if nursery is not None else None
-    if task is not None:
-        await injector.on_point(LIVES[task].place.ref, name)
+    life = responsible_life()
+    if life is not None:
+        await injector.on_point(life.place.ref, name)

@@ -10,7 +10,7 @@ from .exits import ExitReason
 from .ref import ActorRef
 from .specs import ChildSpec, DynamicSupervisorSpec
 from .views import ChildCounts, ChildInfo, Snapshot, child_counts, child_infos, take_snapshot
-from .waits import check_start, current_life
+from .waits import check_start, current_life, responsible_life
 
 if TYPE_CHECKING:
     from .events import EventHub
@@ -148,8 +148,8 @@ class _Handle:
 
     async def _serving(self) -> "SupervisorCore":
         """The engine, when it takes orders; waits for it while the supervisor is between lives."""
-        place, caller = self._place, current_life()
-        check_start(caller, place)
+        place, caller = self._place, responsible_life()
+        check_start(current_life(), place)
         while True:
             core = place.core
             if core is not None and core.ending is None:

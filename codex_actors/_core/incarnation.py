@@ -57,6 +57,7 @@ class Incarnation:
 
     __slots__ = (
         "_ask_timer",
+        "_doomed",
         "_gone",
         "_meant_to_kill",
         "_report_timer",
@@ -94,6 +95,7 @@ class Incarnation:
         self.waiting_for: Place | None = None
         self.fail_wait: Callable[[BaseException], object] | None = None
         self._meant_to_kill = False
+        self._doomed = False
         self._ask_timer: Deadline | None = None
         self._report_timer: Deadline | None = None
         self._gone: trio.Event | None = None
@@ -172,8 +174,13 @@ class Incarnation:
 
     @property
     def dying(self) -> bool:
-        """Whether it has been told to end, or is cleaning up."""
-        return self.leave is not Leave.NO or self.terminating
+        """Whether it has been told to end, will be in this restart, or is cleaning up."""
+        return self.leave is not Leave.NO or self.terminating or self._doomed
+
+    def doom(self) -> None:
+        """It will be stopped when its turn comes in the restart of its group."""
+        self._doomed = True
+        self.is_dying()
 
     def ask(self, leave: Leave, reason: ExitReason, manner: Manner = Manner.STOP) -> None:
         """Have it end with `reason`: kindly first, by cancellation when its time is over.
@@ -183,7 +190,7 @@ class Incarnation:
         if leave > self.leave:
             self.leave = leave
             self.asked = reason
-        self._is_dying()
+        self.is_dying()
         if manner is not Manner.DRAIN and not self.place.keeps_queue(self):
             self._turn_away(reason)
         if self.place.state in {ChildState.RUNNING, ChildState.STARTING, ChildState.RESTARTING}:
@@ -221,12 +228,13 @@ class Incarnation:
             self.killed_at = trio.current_time()
             if self.leave is Leave.NO:
                 self.leave = Leave.REF
-            self._is_dying()
+            self.is_dying()
             self.cancel()
             if self.reason is None and not self.terminating:
                 self.report_unless_gone_by(self.killed_at + self.grace_after_kill())
 
-    def _is_dying(self) -> None:
+    def is_dying(self) -> None:
+        """From now on it waits for nobody who does not run."""
         self.place.tree.dying.add(self)
         self.fail_hopeless_wait()
 

@@ -19,6 +19,7 @@ from .lifecycle import ChildState, is_legal
 from .mailbox import Mailbox
 from .specs import ChildSpec, StartKind
 from .strategy import Restart
+from .waits import responsible_life
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -170,19 +171,18 @@ class Place:
 
     # Admission
 
-    def check_open(self, sender: "Incarnation | None") -> None:
+    def check_open(self) -> None:
         """Raise `ActorStopped` unless a message to this place will meet an incarnation.
 
         A sender that is being stopped is not made to wait for one that does not run:
         its stop may be what that one's restart is waiting for.
         """
-        if not self.open or (
-            sender is not None
-            and sender.dying
-            and (self.life is None or self.life.is_starting)
-            and self.life is not sender
-        ):
+        if not self.open:
             raise self.stopped()
+        if (self.life is None or self.life.is_starting) and self.tree.dying:
+            sender = responsible_life()
+            if sender is not None and sender.dying and sender is not self.life:
+                raise self.stopped()
 
     def stopped(self) -> ActorStopped:
         """The error for those who address this place in vain."""

@@ -73,9 +73,9 @@ class ActorRef:
         if not timeout >= 0:
             raise ValueError(f"timeout: {timeout!r} is not a number of seconds from 0")
         place = self._place
-        life = current_life()
         place.check_handles(message, HandlerKind.CALL)
-        place.check_open(life)
+        place.check_open()
+        life = current_life()
         pending = PendingCall(message, place, life, timeout)
         if life is None:
             return cast("R", await self._ask(pending))
@@ -110,9 +110,8 @@ class ActorRef:
         Always a checkpoint; cancelled, the message was not sent.
         """
         place = self._place
-        life = current_life()
         place.check_handles(message, HandlerKind.CAST)
-        place.check_open(life)
+        place.check_open()
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             place.mailbox.post_nowait(message)
@@ -121,6 +120,7 @@ class ActorRef:
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()
             return
+        life = current_life()
         if life is not None:
             check_call(life, place)
             life.waiting_for = place
@@ -148,7 +148,7 @@ class ActorRef:
         """
         place = self._place
         place.check_handles(message, HandlerKind.CAST)
-        place.check_open(current_life())
+        place.check_open()
         try:
             place.mailbox.post_nowait(message)
         except trio.WouldBlock:

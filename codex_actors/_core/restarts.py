@@ -202,7 +202,9 @@ class Restarts:
         """Restart one group after the other, until no death waits."""
         try:
             while self._queue:
-                # Those who look at the supervisor between two attempts get their turn.
+                # Between two attempts those get their turn who ask something of the supervisor:
+                # whoever the last one woke is run with the first checkpoint, in any order.
+                await trio.lowlevel.checkpoint()
                 await trio.lowlevel.checkpoint()
                 if not self._queue:
                     return
@@ -229,6 +231,10 @@ class Restarts:
         core = self._core
         names = restart_group(core.strategy, tuple(core.children), failed.name)
         self._group = tuple(core.children[name] for name in names)
+        for place in self._group:
+            for below in place.walk():
+                if below.life is not None:
+                    below.life.doom()
         try:
             await self._stop_group(failed)
             if core.ending is None:
@@ -304,7 +310,7 @@ class Restarts:
         for child in spec.children:
             why = None
             if child.backoff is not None and window.max_restarts > 0:
-                pauses = sum(child.backoff.ceiling(n) for n in range(window.max_restarts)) / 2
+                pauses = child.backoff.longest(window.max_restarts) / 2
                 if pauses > window.max_seconds:
                     why = f"its backoff spreads {window.max_restarts} restarts over {pauses:.3g} s"
             shutdown = child.shutdown

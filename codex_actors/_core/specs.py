@@ -79,6 +79,18 @@ class Backoff:
         except OverflowError:
             return self.max
 
+    def longest(self, failures: int) -> float:
+        """The sum of the longest pauses of the first `failures` failures in a row, in seconds."""
+        total = 0.0
+        for n in range(failures):
+            ceiling = self.ceiling(n)
+            if ceiling == self.max or self.factor == 1:
+                return total + ceiling * (failures - n)
+            if ceiling == 0:
+                break  # a shrinking one has come to nothing
+            total += ceiling
+        return total
+
 
 Start: TypeAlias = "Callable[..., Any] | SupervisorSpec | DynamicSupervisorSpec"
 

@@ -25,6 +25,15 @@ def current_life() -> "Incarnation | None":
     return LIVES.get(trio.lowlevel.current_task())
 
 
+def responsible_life() -> "Incarnation | None":
+    """The incarnation to which the current task belongs, be it in a nursery of its own."""
+    task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+    while task is not None and task not in LIVES:
+        nursery = task.parent_nursery
+        task = nursery.parent_task if nursery is not None else None
+    return LIVES[task] if task is not None else None
+
+
 def check_call(life: "Incarnation | None", target: "Place") -> None:
     """Raise `CallCycle` when `target` (directly or not) waits for `life`.
 

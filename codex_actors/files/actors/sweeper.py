@@ -4,6 +4,8 @@ Invariant: it decides nothing by itself; every chunk is one operation of the reg
 go on between chunks. A failed sweep is reported and tried again at the next tick.
 """
 
+from collections.abc import Awaitable, Callable
+
 from attrs import frozen
 
 from codex_actors import (
@@ -51,7 +53,7 @@ class _Tick(Info):
 
 
 class Sweeper(Actor):
-    """Sweeps at start, at every interval and on request."""
+    """Sweeps at every interval and on request; collects what the dead left at start too."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -66,13 +68,17 @@ class Sweeper(Actor):
         self.send_interval(self._environment.config.sweep_interval, _Tick())
 
     async def handle_continue(self) -> None:
-        """Collect what processes left that died before this one started."""
-        await self._try("start")
+        """Collect what processes left that died before this one started.
+
+        What has expired waits for the first interval: opening the files only to look at them, or
+        for a dry run, must not remove any.
+        """
+        await self._try(self._collect_the_dead, "start")
 
     @handle_info(_Tick)
     async def tick(self, _message: _Tick) -> None:
         """Sweep because it is time."""
-        await self._try("interval")
+        await self._try(lambda: self._sweep(Scope.EXPIRED, "interval"), "interval")
 
     @handle_call(RunSweep, raises=(FilesError,))
     async def run(self, message: RunSweep) -> CleanupReport:
@@ -87,9 +93,9 @@ class Sweeper(Actor):
         await self._registry.call(Perform(RequireNoLeases()), timeout=FOREVER)
         return await self._sweep(Scope.UNLEASED, "reset")
 
-    async def _try(self, occasion: str) -> None:
+    async def _try(self, work: Callable[[], Awaitable[object]], occasion: str) -> None:
         try:
-            await self._sweep(Scope.EXPIRED, occasion)
+            await work()
         except FilesError as error:
             self._environment.events.emit(telemetry.failed("sweep", error, name=occasion))
         except ActorStopped:
