@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from codex_actors import (
+    ActorDied,
     ActorRef,
     ActorStopped,
     ChildStartError,
@@ -111,7 +112,8 @@ class Files:
             InvalidName, InvalidTTL, InvalidContentType, TypeError: The arguments make no sense.
             StagingFull, StagingIOError, QuotaExceeded: There is no room, or no way to write.
             TransfersBusy: `max_queued` callers are waiting already.
-            ActorDied, ActorStopped: The tree crashed or was stopped meanwhile.
+            ActorDied: The transfer crashed, or the registry did and took it along.
+            ActorStopped: The tree is gone.
             Exception: Whatever an iterable, stream or file object of the caller's raises.
 
         Checkpoints. Cancelled, it removes its partial file before it returns; a file object's
@@ -281,6 +283,10 @@ class Files:
             if feed is not None:
                 await feed.pump()
             return await actor.call(Collect(), timeout=math.inf)
+        except ActorStopped as error:
+            # Whether it died before or after it was asked is no matter to the caller.
+            died = ActorDied(error.ref, error.reason)
+            raise died from died.__cause__
         except BaseException:
             actor.kill()
             with trio.move_on_after(CLEANUP_SECONDS, shield=True):

@@ -80,12 +80,13 @@ class Sweeper(Actor):
         """Sweep because it is time."""
         await self._try(lambda: self._sweep(Scope.EXPIRED, "interval"), "interval")
 
-    @handle_call(RunSweep, raises=(FilesError,))
+    # A registry that died in between is an answer: the supervisor is about to replace both.
+    @handle_call(RunSweep, raises=(FilesError, ActorStopped))
     async def run(self, message: RunSweep) -> CleanupReport:
         """Sweep because somebody asks."""
         return await self._sweep(Scope.EXPIRED, "request", dry_run=message.dry_run)
 
-    @handle_call(Reset, raises=(FilesError,))
+    @handle_call(Reset, raises=(FilesError, ActorStopped))
     async def reset(self, message: Reset) -> CleanupReport:
         """Remove everything, unless leases are held."""
         if message.force:
