@@ -59,7 +59,8 @@ class ActorLife(Incarnation):
         super().__init__(place, on_settled)
         self.monitors: set[Monitor] = set()
         self.timers: set[Timer] = set()
-        self._infos: deque[Info] = deque()
+        # Each with the monitor or timer that it comes from, which may take it back.
+        self._infos: deque[tuple[object, Info]] = deque()
         self._in_hand: object = None
         self._since = 0.0
         self._deferred: set[PendingCall] = set()
@@ -116,19 +117,20 @@ class ActorLife(Incarnation):
 
     # Infos, beside the mailbox
 
-    def tell(self, info: Info) -> None:
+    def tell(self, source: object, info: Info) -> None:
         """Queue an info; it comes before all messages."""
         if self.reason is None:
-            self._infos.append(info)
+            self._infos.append((source, info))
             self.place.mailbox.wake()
 
-    def untell(self, info: Info) -> None:
-        """Take a queued info back."""
-        self._infos = deque(queued for queued in self._infos if queued is not info)
+    def untell(self, source: object) -> None:
+        """Take back what a source has queued."""
+        if self._infos:
+            self._infos = deque(queued for queued in self._infos if queued[0] is not source)
 
-    def is_told(self, info: Info) -> bool:
-        """Whether this very info still waits."""
-        return any(queued is info for queued in self._infos)
+    def is_told(self, source: object) -> bool:
+        """Whether something from this source still waits."""
+        return any(queued[0] is source for queued in self._infos)
 
     # Life
 
@@ -197,7 +199,7 @@ class ActorLife(Incarnation):
         budget = _BATCH
         while True:
             while self._infos and not self._leaving:
-                await self._handle_info(actor, handlers, self._infos.popleft())
+                await self._handle_info(actor, handlers, self._infos.popleft()[1])
                 budget -= 1
             if self._leaving:
                 return
@@ -253,8 +255,8 @@ class ActorLife(Incarnation):
             if handler.deferred:
                 self._defer(pending)
                 await call_user(handler.function, actor, pending.message, Reply[Any](pending))
-                if pending.caller is not None and pending.caller.waiting_for is self.place:
-                    pending.caller.waiting_for = None
+                if pending.caller is not None and not pending.settled:
+                    pending.caller.waiting_for = None  # the answer may come from anywhere now
             else:
                 pending.answer(await call_user(handler.function, actor, pending.message))
         except handler.raises as answer:
@@ -346,7 +348,7 @@ class ActorLife(Incarnation):
             timer.cancel()
         for monitor in tuple(self.monitors):
             monitor.cancel()
-        for info in self._infos:
+        for _, info in self._infos:
             if not isinstance(info, Down):
                 name = type(info).__name__
                 self.place.tree.hub.emit(

@@ -57,18 +57,23 @@ class Deadlines:
 
     def forget(self) -> None:
         """One entry has been cancelled: drop it if it is the first, else soon."""
-        heap = self._heap
         self._dead += 1
-        first = heap[0][2]
-        while heap and heap[0][2].fire is None:
-            heappop(heap)
-            self._dead -= 1
+        first = self._heap[0][2]
+        self._prune()
+        heap = self._heap
         if self._dead > _WORTH_COMPACTING and self._dead > len(heap) // 2:
             self._heap = heap = [item for item in heap if item[2].fire is not None]
             heapify(heap)
             self._dead = 0
         if self._sleep is not None and not (heap and heap[0][2] is first):
             self._sleep.deadline = heap[0][0] if heap else math.inf
+
+    def _prune(self) -> None:
+        """The first entry is always a live one."""
+        heap = self._heap
+        while heap and heap[0][2].fire is None:
+            heappop(heap)
+            self._dead -= 1
 
     async def run(self) -> None:
         """Sleep to the first deadline and fire what is due, until cancelled."""
@@ -86,3 +91,4 @@ class Deadlines:
                 self._dead -= 1
             else:
                 fire()
+        self._prune()

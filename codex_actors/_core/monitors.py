@@ -18,13 +18,12 @@ class Monitor:
     Ends with the incarnation that watches, with the one that is watched, or by `cancel`.
     """
 
-    __slots__ = ("_down", "_target", "_watched", "_watcher")
+    __slots__ = ("_target", "_watched", "_watcher")
 
     def __init__(self, watcher: "ActorLife", target: "Place") -> None:
         self._watcher = watcher
         self._target = target
         self._watched: Incarnation | None = target.life
-        self._down: Down | None = None
         if self._watched is None:
             self._tell(target.last_reason)
         else:
@@ -32,8 +31,7 @@ class Monitor:
 
     def _tell(self, reason: "ExitReason") -> None:
         self._watched = None
-        self._down = Down(self._target.ref, reason)
-        self._watcher.tell(self._down)
+        self._watcher.tell(self, Down(self._target.ref, reason))
         self._watcher.monitors.discard(self)
 
     def cancel(self) -> None:
@@ -42,6 +40,4 @@ class Monitor:
             self._watched.unwatch(self)
             self._watched = None
             self._watcher.monitors.discard(self)
-        if self._down is not None:
-            self._watcher.untell(self._down)
-            self._down = None
+        self._watcher.untell(self)

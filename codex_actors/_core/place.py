@@ -217,7 +217,8 @@ class Place:
         self.fail_queue(reason)
 
     def fail_queue(self, reason: ExitReason) -> None:
-        """Fail all that waits; where admission is open it stays so."""
+        """Fail all that waits; where admission is open it stays so.  Ends a drain."""
+        self.draining = False
         for item in self.mailbox.empty():
             if isinstance(item, PendingCall):
                 item.died(reason)

@@ -194,8 +194,10 @@ class ActorRef:
         check_end(current_life(), place)
         life = place.life
         if life is None:
-            if place.open and place.takes_messages and manner is Manner.STOP:
+            if manner is Manner.STOP and place.open:
                 place.fail_queue(NORMAL)
+            elif manner is Manner.DRAIN and place.open and place.takes_messages:
+                place.close_admission()
             await trio.lowlevel.checkpoint()
             return
         life.ask(Leave.REF, NORMAL, manner)

@@ -81,7 +81,7 @@ class Restarts:
         if core.ending is not None:
             place.enter(ChildState.TERMINATED)
             return
-        if place.draining and not reason.abnormal:
+        if not reason.abnormal and not len(place.mailbox):
             place.draining = False
         if after_exit(place.spec.restart, reason.kind) is AfterExit.RESTART:
             self._restart(place, reason.error, trio.current_time() - life.started_at)
@@ -145,7 +145,6 @@ class Restarts:
             f"within {window.max_seconds:g} s, the last of {place.name!r}",
             window.crashes(),
         )
-        core.settle(place)
         core.end(Ending(str(error), error))
 
     def _arm_pruning(self) -> None:

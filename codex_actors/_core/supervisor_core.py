@@ -114,6 +114,9 @@ class SupervisorCore:
         if self.tree.hub:
             self.tree.hub.emit(SupervisorStopping(path=self.place.path, why=ending.why))
         self.restarts.close()
+        for place in self.children.values():
+            if place.life is None:
+                self._retire(place)
         if self.place.is_starting:
             # The start pass waits for this child, and the stop waits for the pass.
             for place in self.children.values():
@@ -153,11 +156,7 @@ class SupervisorCore:
             if place.life is not None:
                 await place.life.wait_gone()
             del self.children[place.name]
-            if place.parent_comes_back() and self.place.kept_places.get(place.name) is place:
-                place.enter(ChildState.TERMINATED)
-                place.expect_return()
-            else:
-                self._end_place(place)
+            self._retire(place)
 
     def _ask(self, place: Place) -> None:
         if place.life is not None and place.life.leave is not Leave.SHUTDOWN:
@@ -251,6 +250,14 @@ class SupervisorCore:
         if self.children.get(place.name) is place:
             del self.children[place.name]
         self._end_place(place)
+
+    def _retire(self, place: Place) -> None:
+        """A child ends with this incarnation of its supervisor; it may come back with the next."""
+        if self.place.kept_places.get(place.name) is place and place.parent_comes_back():
+            place.enter(ChildState.TERMINATED)
+            place.expect_return()
+        else:
+            self._end_place(place)
 
     def _end_place(self, place: Place) -> None:
         place.enter(ChildState.TERMINATED)

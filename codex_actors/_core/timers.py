@@ -38,13 +38,13 @@ class Timer:
         if self._interval is None:
             self._deadline = None
             self._life.timers.discard(self)
-            self._life.tell(self._info)
+            self._life.tell(self, self._info)
             return
         # From the due time, not from now: an interval does not drift.
         now = trio.current_time()
         self._due = max(self._due + self._interval, now)
         self._deadline = self._schedule(self._fire)
-        if self._life.is_told(self._info):
+        if self._life.is_told(self):
             place = self._life.place
             place.tree.hub.emit(
                 InfoDropped(
@@ -54,7 +54,7 @@ class Timer:
                 )
             )
         else:
-            self._life.tell(self._info)
+            self._life.tell(self, self._info)
 
     def cancel(self) -> None:
         """Stop it; what it has already queued is taken back too.  Calling it twice is fine."""
@@ -62,4 +62,4 @@ class Timer:
             self._deadline.cancel()
             self._deadline = None
             self._life.timers.discard(self)
-        self._life.untell(self._info)
+        self._life.untell(self)
