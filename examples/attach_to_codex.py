@@ -66,7 +66,7 @@ async def main(prompt: str, picture: Path | None) -> None:
         async with ModelServer(respond=count_pictures) as server:
             home = workplace / "codex_home"
             home.mkdir()
-            env = {**server.env(), "CODEX_HOME": str(home)}
+            env = {**server.env(), "CODEX_HOME": str(home), "HOME": str(home)}
             options = ThreadOptions(cwd=workplace, config=server.config(), env=env)
             await turn(prompt, picture, options, workplace)
             arrived = server.images() == (picture.read_bytes(),)

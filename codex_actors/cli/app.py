@@ -51,8 +51,8 @@ _VERBS = {
         "codex_actors.cli.exec:exec_",
         (
             "Run one codex turn; every attached file arrives, or the turn is refused.\n\n"
-            "Images are sent as images. Any other file is named in the prompt, with a path that the "
-            "agent can read while the turn runs."
+            "Images are sent as images. Any other file is named in the prompt, with a path that "
+            "the agent can read while the turn runs."
         ),
     ),
 }

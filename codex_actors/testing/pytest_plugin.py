@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from codex_actors.testing import EventLog, Faults, TreeOpener
 
 try:
-    import pytest_trio  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs] - it has none
+    # It has no types, neither stubs nor marker.
+    import pytest_trio  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs]
 except ImportError:  # without it there are no async tests, so nobody asks for the fixture
     pass
 else:
-
-    @pytest_trio.trio_fixture  # type: ignore[untyped-decorator] # pyright: ignore[reportUnknownMemberType] - as above
+    # As above: it has no types.
+    @pytest_trio.trio_fixture  # type: ignore[untyped-decorator] # pyright: ignore[reportUnknownMemberType]
     async def open_tree() -> "AsyncGenerator[TreeOpener, None]":
         """Open supervision trees for this test; see `TreeOpener`.
 

@@ -1,0 +1,181 @@
+"""Wrong input at the command line: one line on stderr, an exit code, and nothing left behind."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+from cli_support import CommandLine
+
+from codex_actors.testing import fake_codex
+
+
+async def test_each_bad_source_is_named(tmp_path: Path) -> None:
+    """A missing file, a directory and a FIFO are refused at once; what is good is still staged."""
+    # F11 F13 F15
+    command_line = CommandLine(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "good.txt").write_text("x")
+
+    done = await command_line.run("stage", "missing", "folder", "pipe", "good.txt", "--json")
+
+    assert done.code == 1
+    lines = done.err.splitlines()
+    assert len(lines) == 3
+    for line, name in zip(lines, ("missing", "folder", "pipe"), strict=True):
+        assert line.startswith("codex-actors: ")
+        assert name in line
+    assert [each["name"] for each in done.document["attachments"]] == ["good.txt"]
+    assert len(command_line.debris()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--name", "../victim.txt"),
+        ("--name", "a/b"),
+        ("--name", ".."),
+        ("--ttl", "-1"),
+        ("--content-type", "nonsense"),
+    ],
+    ids=" ".join,
+)
+async def test_bad_values_are_refused(tmp_path: Path, arguments: tuple[str, str]) -> None:
+    """A bad name, time or type: exit code 1, one line, nothing staged."""
+    # F17
+    command_line = CommandLine(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+
+    done = await command_line.run("stage", "a.txt", *arguments)
+
+    assert done.code == 1
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1
+    assert command_line.debris() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("stage",),
+        ("stage", "a", "--ttl", "soon"),
+        ("stage", "a", "b", "--name", "c"),
+        ("stage", "a", "--nonsense"),
+        ("nonsense",),
+        ("list", "extra"),
+        ("exec",),
+        ("exec", "hi", "--config", "novalue"),
+        ("exec", "hi", "--sandbox", "nonsense"),
+    ],
+    ids=lambda arguments: " ".join(arguments) or "nothing",
+)
+async def test_bad_usage_is_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """What the command line does not understand is 2, with a line that says what."""
+    command_line = CommandLine(tmp_path)
+    done = await command_line.run(*arguments)
+
+    if not arguments:
+        assert (done.code, done.err) == (0, "")  # help was asked for, in a way
+        assert "COMMAND" in done.out
+        return
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+
+
+async def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    """A file without permission: exit code 1, naming it."""
+    # F14
+    command_line = CommandLine(tmp_path)
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    (tmp_path / "secret.txt").write_text("x")
+    (tmp_path / "secret.txt").chmod(0)
+
+    done = await command_line.run("stage", "secret.txt")
+
+    assert done.code == 1
+    assert "secret.txt" in done.err
+
+
+async def test_a_staging_directory_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
+    """The store does not follow a link that somebody may have planted."""
+    # F20
+    command_line = CommandLine(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    command_line.staging.symlink_to(tmp_path / "elsewhere")
+
+    done = await command_line.run("list")
+
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+async def test_a_missing_codex_says_how_to_get_it(tmp_path: Path) -> None:
+    """A codex that is not there: exit code 1, and the way out."""
+    command_line = CommandLine(tmp_path)
+    done = await command_line.run("exec", "hi", "--codex", "./no-such-codex")
+
+    assert done.code == 1
+    assert "no-such-codex" in done.err
+
+
+async def test_ctrl_c_during_a_turn_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C while codex works: 130, codex is gone, no lease is left."""
+    command_line = CommandLine(tmp_path)
+    fake = fake_codex(tmp_path / "bin", hang=True)
+    (tmp_path / "a.csv").write_text("x")
+    process = await trio.lowlevel.open_process(
+        [
+            *(sys.executable, "-m", "codex_actors", "exec", "hi"),
+            *("--attach", "a.csv", "--codex", str(fake.path)),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "CODEX_ACTORS_STAGING_DIR": str(command_line.staging)},
+        stderr=-1,
+    )
+    while not fake.calls():
+        await trio.lowlevel.checkpoint()
+
+    process.send_signal(signal.SIGINT)
+
+    assert await process.wait() == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(fake.calls()[0].pid, 0)
+    metrics = await command_line.run("metrics", "--json")
+    assert metrics.document["metrics"]["leases"] == 0
+
+
+async def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    """`list | head` where the reader has gone: quiet."""
+    command_line = CommandLine(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    await command_line.run("stage", "a.txt")
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", "codex_actors", "list"],
+        env={**os.environ, "CODEX_ACTORS_STAGING_DIR": str(command_line.staging)},
+        stdout=writer,
+        stderr=-1,
+    )
+    os.close(writer)
+    assert process.stderr is not None
+    complaint = b"".join([part async for part in process.stderr])
+
+    assert await process.wait() == 1
+    assert complaint == b""
+
+
+async def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """An escape sequence in a path is shown, not sent."""
+    command_line = CommandLine(tmp_path)
+    done = await command_line.run("stage", "evil\x1b[2Jname")
+
+    assert "\x1b" not in done.err
+    assert "\\x1b[2Jname" in done.err
