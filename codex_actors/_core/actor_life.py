@@ -14,9 +14,10 @@ import trio
 
 from .actor import Actor
 from .calls import PendingCall, Reply
+from .endings import is_fatal
 from .errors import IgnoreChild, UnhandledMessage
 from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
-from .exits import KILLED, NORMAL, ExitKind, ExitReason, is_fatal
+from .exits import KILLED, NORMAL, ExitKind, ExitReason
 from .fault_points import INJECTOR, FaultInjector
 from .handlers import Handler, HandlerKind
 from .incarnation import Incarnation, build_user, call_user, leaked
@@ -320,13 +321,14 @@ class ActorLife(Incarnation):
         deadline = trio.current_time() + timeout
         self.report_unless_gone_by(deadline + _UNWINDING)
         error: BaseException | None = None
-        with trio.CancelScope(shield=True, deadline=deadline) as self._cleanup:
-            try:
+        self._cleanup = trio.CancelScope(shield=True, deadline=deadline)
+        try:
+            with self._cleanup:
                 await call_user(actor.terminate, reason)
-            except trio.Cancelled:
-                raise
-            except BaseException as crash:  # noqa: BLE001 - whatever it is, it is reported
-                error = crash
+        except trio.Cancelled as cancelled:
+            error = leaked(cancelled)
+        except BaseException as crash:  # noqa: BLE001 - whatever it is, it is reported
+            error = crash
         if self._cleanup.cancelled_caught:
             error = trio.TooSlowError(f"terminate took longer than {timeout:g} s")
         self._cleanup = None

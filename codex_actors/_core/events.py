@@ -4,6 +4,7 @@ Events are delivered synchronously, in the order of what happened, to plain call
 The core emits and never logs; a handler that raises is reported and detached.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
@@ -30,14 +31,14 @@ class Event:
         cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
     def to_dict(self) -> dict[str, Any]:
-        """The event as plain data; errors and reasons are text."""
+        """The event as a JSON document; errors and reasons are text, no limit is "infinity"."""
         return {"kind": self.kind, **asdict(self, recurse=False, value_serializer=_plain)}
 
     def _text(self) -> str:
         return ""
 
     def __str__(self) -> str:
-        text = self._text()
+        text = " ".join(self._text().split())
         return f"{self.kind} {self.path or '(root)'}{': ' + text if text else ''}"
 
 
@@ -46,7 +47,7 @@ def _plain(_instance: object, _field: object, value: object) -> object:
         return str(value)
     if isinstance(value, BaseException):
         return describe(value)
-    return value
+    return "infinity" if value == math.inf else value
 
 
 @frozen(kw_only=True)
@@ -235,8 +236,7 @@ class EventHub:
 
     def emit(self, event: Event) -> None:
         """Deliver one event to all handlers, in the order of their attachment."""
-        if not self._handlers:
-            return
+        broken: list[HandlerDetached] = []
         for key, handler in tuple(self._handlers.items()):
             if key not in self._handlers:
                 continue
@@ -245,4 +245,7 @@ class EventHub:
             except Exception as error:  # noqa: BLE001 - a stranger's code must not break the tree
                 self._handlers.pop(key, None)
                 name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
-                self.emit(HandlerDetached(path=event.path, handler=name, error=error))
+                broken.append(HandlerDetached(path=event.path, handler=name, error=error))
+        # The others hear of the event first, then of the one that broke at it.
+        for report in broken:
+            self.emit(report)

@@ -6,7 +6,6 @@ exception keeps its frames, and with them everything the dead child touched.
 """
 
 import enum
-from typing import cast
 
 from attrs import evolve, frozen
 
@@ -61,37 +60,6 @@ def describe(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - any failure means: there is no text
         return name
     return f"{name}: {text}" if text else name
-
-
-def is_fatal(error: BaseException) -> bool:
-    """Whether an exception ends the whole tree instead of counting as a crash.
-
-    `KeyboardInterrupt`, `SystemExit`, their like, and groups that hold one.
-    """
-    inner = members(error)
-    if inner:
-        return any(map(is_fatal, inner))
-    return not isinstance(error, Exception)
-
-
-def members(error: BaseException) -> tuple[BaseException, ...]:
-    """The exceptions in a group, none when it is no group."""
-    if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).exceptions
-    return ()
-
-
-@frozen
-class Ending:
-    """Why a supervisor stops its children; `error` is what its opener is told of it."""
-
-    why: str
-    error: BaseException | None = None
-
-    @property
-    def fatal(self) -> bool:
-        """Whether a `KeyboardInterrupt` or its like is taking the tree down."""
-        return self.error is not None and is_fatal(self.error)
 
 
 NORMAL = ExitReason(ExitKind.NORMAL)

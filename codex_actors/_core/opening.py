@@ -14,9 +14,10 @@ from typing import overload
 import trio
 
 from .actor_life import ActorLife
+from .endings import members
 from .errors import ActorStopped
 from .events import EventHandler
-from .exits import SHUTDOWN, members
+from .exits import SHUTDOWN
 from .handles import DynamicSupervisor, Supervisor, make_handle
 from .incarnation import Incarnation
 from .leave import Leave, Manner

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .endings import Ending
 from .errors import RestartIntensityExceeded
 from .events import ChildRestartingEvent, RestartIntensityReached, RestartIntensityUnreachable
-from .exits import SHUTDOWN, Ending, ExitReason
+from .exits import SHUTDOWN, ExitReason
 from .incarnation import Incarnation
 from .leave import Leave
 from .lifecycle import ChildState

@@ -14,9 +14,10 @@ from functools import partial
 
 import trio
 
+from .endings import Ending, is_fatal
 from .errors import ChildStartError
 from .events import ChildExited, ChildStartFailed, ChildStartIgnored, SupervisorStopping
-from .exits import SHUTDOWN, Ending, ExitReason, is_fatal
+from .exits import SHUTDOWN, ExitReason
 from .incarnation import Incarnation
 from .intensity import RestartWindow
 from .leave import Leave, Manner

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .exits import KILLED, SHUTDOWN, Ending, ExitKind, ExitReason
+from .endings import Ending
+from .exits import KILLED, SHUTDOWN, ExitKind, ExitReason
 from .incarnation import Incarnation
 from .leave import Leave, Manner
 from .specs import DynamicSupervisorSpec, SupervisorSpec

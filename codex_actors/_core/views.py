@@ -1,6 +1,7 @@
 """What can be seen of a tree, as frozen values: child infos, counts, snapshots."""
 
 import enum
+import math
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -85,8 +86,11 @@ class Snapshot:
     children: tuple["Snapshot", ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The snapshot as plain dictionaries and lists."""
-        return asdict(self, retain_collection_types=False)
+        """The snapshot as a JSON document: dictionaries and lists, "infinity" for no limit."""
+        data = asdict(self, recurse=False)
+        if self.mailbox_capacity == math.inf:
+            data["mailbox_capacity"] = "infinity"
+        return data | {"children": [child.to_dict() for child in self.children]}
 
 
 def kind_of(place: "Place") -> ChildKind:

@@ -5,14 +5,26 @@ raises is detached and never breaks a staging. Must not know any logging or metr
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from attrs import field, frozen
 
+from codex_actors.files.index.recovery import Settled
 from codex_actors.files.model import Attachment, CleanupReport
 
-__all__ = ["Event", "EventHandler", "Events", "cleaned", "failed", "not_removed", "staged", "swept"]
+__all__ = [
+    "Event",
+    "EventHandler",
+    "Events",
+    "cleaned",
+    "failed",
+    "not_removed",
+    "rebuilt",
+    "staged",
+    "swept",
+]
 
 
 def _frozen_mapping(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -136,6 +148,18 @@ def swept(report: CleanupReport, *, reason: str) -> Event:
         "codex.sweep.stop",
         {"count": report.count, "bytes": report.bytes, "failed": len(report.failed)},
         {"reason": reason},
+    )
+
+
+def rebuilt(aside: Path | None, settled: Settled) -> Event:
+    """Files that the manifest did not know were adopted or quarantined; see `recovery`."""
+    return Event(
+        "codex.manifest.rebuilt",
+        {"adopted": len(settled.adopted), "quarantined": len(settled.quarantined)},
+        {
+            "set_aside": None if aside is None else str(aside),
+            "quarantined": [str(path) for path in settled.quarantined],
+        },
     )
 
 

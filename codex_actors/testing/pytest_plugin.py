@@ -24,8 +24,8 @@ else:
     async def open_tree() -> "AsyncGenerator[TreeOpener, None]":
         """Open supervision trees for this test; see `TreeOpener`.
 
-        `supervisor = await open_tree(spec)` starts one.  They are stopped when the test has ended; one that does not end, or leaves a task
-        behind, fails the test.
+        `supervisor = await open_tree(spec)` starts one.  They are stopped when the test has
+        ended; one that does not end, or leaves a task behind, fails the test.
         """
         import trio
 

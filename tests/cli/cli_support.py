@@ -53,11 +53,10 @@ class CommandLine:
 
     def debris(self) -> list[str]:
         """Every file in the staging directory that is no part of an empty store."""
-        furniture = {".gitignore", "CACHEDIR.TAG"}
         return sorted(
             str(path.relative_to(self.staging))
             for path in self.staging.rglob("*")
             if path.is_file()
-            and path.name not in furniture
-            and not path.name.startswith("manifest")
+            and path.name != "CACHEDIR.TAG"
+            and not path.name.startswith((".", "manifest"))
         )

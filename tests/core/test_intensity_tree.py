@@ -17,7 +17,7 @@ from codex_actors import (
     SupervisorSpec,
     open_supervisor,
 )
-from codex_actors._core.exits import members
+from codex_actors._core.endings import members
 from codex_actors.testing import EventLog, TreeOpener
 
 
@@ -183,9 +183,8 @@ async def test_the_error_holds_the_crashes_in_the_window(mock_clock: MockClock) 
 
     assert "'a'" in str(error)
     assert error.crashes == (new, start_error, start_error)
-    cause: BaseException | None = error.__cause__
-    assert isinstance(cause, ExceptionGroup)
-    assert members(cause) == error.crashes
+    assert type(error.__cause__).__name__ == "ExceptionGroup"
+    assert members(error.__cause__ or error) == error.crashes
 
 
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])

@@ -25,6 +25,7 @@ from codex_actors import (
     ActorRef,
     CallCycle,
     ChildState,
+    ExitKind,
     SupervisorSpec,
     open_supervisor,
 )

@@ -50,12 +50,13 @@ class Store:
             partial.discard()
 
 
-def tree_of(root: Path) -> dict[str, bytes | None]:
+def tree_of(root: Path, *, manifests: bool = False) -> dict[str, bytes | None]:
     """Return every entry of a staging directory with its bytes, None for directories."""
     return {
         str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
         for path in sorted(root.rglob("*"))
-        if not path.name.startswith("manifest.sqlite3") and path.name != "lock"
+        if manifests or not path.name.startswith("manifest.sqlite3")
+        if path.name not in {"lock", ".lock"}
         if path.parent.name != ".partials"
     }
 

@@ -26,12 +26,20 @@ from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ReleaseOwnLeases
 from codex_actors.files.index.manifest import Manifest, Result
+from codex_actors.files.index.recovery import (
+    FindStrays,
+    Settled,
+    SettleStrays,
+    chunked,
+    contents,
+    judge,
+)
 from codex_actors.files.index.staging import Staged
 from codex_actors.files.index.sweeping import Swept
 from codex_actors.files.index.transaction import Operation
 from codex_actors.files.model import Metrics
 from codex_actors.files.store.claim import Claim, claim
-from codex_actors.files.store.directory import prepare_staging_dir
+from codex_actors.files.store.directory import opening, prepare_staging_dir
 
 __all__ = ["AttachmentRegistry", "Describe", "GetClaim", "Perform"]
 
@@ -74,7 +82,11 @@ class AttachmentRegistry(Actor):
 
     async def init(self) -> None:
         """Prepare the staging directory and open its manifest."""
-        self._manifest = await self._environment.blocking.run(_open, self._environment)
+        environment = self._environment
+        now = environment.clock.now()
+        self._manifest, settled = await environment.blocking.run(_open, environment, now)
+        if self._manifest.aside is not None or settled.adopted or settled.quarantined:
+            environment.events.emit(telemetry.rebuilt(self._manifest.aside, settled))
 
     async def terminate(self, reason: ExitReason) -> None:
         """Close the manifest; after a crash, keep the claim for the next incarnation."""
@@ -161,14 +173,40 @@ class AttachmentRegistry(Actor):
             events.emit(telemetry.not_removed(attachment))
 
 
-def _open(environment: Environment) -> Manifest:
+def _open(environment: Environment, now: int) -> tuple[Manifest, Settled]:
     layout = prepare_staging_dir(environment.root, environment.disk)
     mine = claim(layout, environment.disk)
     try:
-        return Manifest.open(layout, environment.disk, mine)
+        with opening(layout):
+            manifest = Manifest.open(layout, environment.disk, mine)
+            if not manifest.new:
+                return manifest, Settled()
+            try:
+                return manifest, _rebuild(manifest, environment, now)
+            except BaseException:
+                manifest.close()
+                raise
     except BaseException:
         mine.release()
         raise
+
+
+def _rebuild(manifest: Manifest, environment: Environment, now: int) -> Settled:
+    """Enter what the directories hold into a manifest that is new."""
+    config = environment.config
+    parts = [Settled()]
+    for some in chunked(contents(manifest.layout)):
+        (keys,) = manifest.execute([FindStrays(some)], now)
+        for part in chunked(keys.unwrap()):
+            strays = tuple(
+                judge(manifest.layout, environment.disk, key, config.algorithm) for key in part
+            )
+            (settled,) = manifest.execute([SettleStrays(strays, config.default_ttl)], now)
+            parts.append(settled.unwrap())
+    return Settled(
+        tuple(attachment for part in parts for attachment in part.adopted),
+        tuple(path for part in parts for path in part.quarantined),
+    )
 
 
 def _close(manifest: Manifest, leaves: bool, now: int) -> None:  # noqa: FBT001 - crosses a thread hop

@@ -23,6 +23,13 @@ from codex_actors.files.actors.registry import GetClaim, Perform
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ForgetDeadLeases
+from codex_actors.files.index.recovery import (
+    FindStrays,
+    SettleStrays,
+    chunked,
+    contents,
+    judge,
+)
 from codex_actors.files.index.sweeping import START, RequireNoLeases, Scope, Sweep
 from codex_actors.files.model import Attachment, CleanupReport
 from codex_actors.files.store.claim import is_dead, owners, remove_dead
@@ -74,6 +81,7 @@ class Sweeper(Actor):
         for a dry run, must not remove any.
         """
         await self._try(self._collect_the_dead, "start")
+        await self._try(self._settle_strays, "start")
 
     @handle_info(_Tick)
     async def tick(self, _message: _Tick) -> None:
@@ -132,6 +140,23 @@ class Sweeper(Actor):
         await registry.call(Perform(ForgetDeadLeases()), timeout=FOREVER)
         if dead:
             await blocking.run(_remove_folders, mine.layout, dead)
+
+    async def _settle_strays(self) -> None:
+        """Look for files that a process left between their link and its commit."""
+        environment, registry = self._environment, self._registry
+        config, blocking = environment.config, environment.blocking
+        layout = (await registry.call(GetClaim(), timeout=FOREVER)).layout
+        for some in chunked(await blocking.run(contents, layout)):
+            keys = await registry.call(Perform(FindStrays(some)), timeout=FOREVER)
+            for part in chunked(keys):
+                strays = [
+                    await blocking.run(judge, layout, environment.disk, key, config.algorithm)
+                    for key in part
+                ]
+                operation = SettleStrays(tuple(strays), config.default_ttl)
+                settled = await registry.call(Perform(operation), timeout=FOREVER)
+                if settled.adopted or settled.quarantined:
+                    environment.events.emit(telemetry.rebuilt(None, settled))
 
 
 def _dead_owners(layout: Layout, mine: str) -> list[str]:

@@ -8,13 +8,14 @@ one worker thread at a time. Knows no Trio and no single operation.
 import errno
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import outcome
 from attrs import define
 
 from codex_actors.files.errors import FilesError, StagingFull, StagingIOError
-from codex_actors.files.index.schema import open_manifest
+from codex_actors.files.index.schema import is_damage, open_manifest, set_aside
 from codex_actors.files.index.transaction import Operation, Transaction
 from codex_actors.files.store.changes import Changes
 from codex_actors.files.store.claim import Claim
@@ -37,12 +38,16 @@ class Manifest:
         layout: The staging directory.
         disk: What blobs are published through.
         claim: Who this process is.
+        new: It was not there, so it does not know what the directories hold.
+        aside: Where a damaged manifest lies that this one replaces.
     """
 
     layout: Layout
     disk: Disk
     claim: Claim
     _connection: sqlite3.Connection
+    new: bool = False
+    aside: Path | None = None
 
     @classmethod
     def open(cls, layout: Layout, disk: Disk, claim: Claim) -> "Manifest":
@@ -50,15 +55,23 @@ class Manifest:
 
         Raises:
             ManifestTooNew: A newer version of this package wrote it.
-            StagingFull, StagingIOError: It cannot be opened, or is damaged.
+            StagingFull, StagingIOError: It cannot be opened.
         """
+        new: bool = False
+    aside: Path | None = None
         try:
-            connection = open_manifest(layout.manifest, disk.durability)
+            try:
+                connection, new = open_manifest(layout.manifest, disk.durability)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                aside = set_aside(layout)
+                connection, new = open_manifest(layout.manifest, disk.durability)
         except sqlite3.Error as error:
             raise _manifest_error(error, layout) from error
         except OSError as error:
             raise staging_error(error, layout.manifest) from error
-        return cls(layout, disk, claim, connection)
+        return cls(layout, disk, claim, connection, new, aside)
 
     def close(self) -> None:
         """Close the connection. The manifest cannot be used afterwards."""

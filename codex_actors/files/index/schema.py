@@ -12,9 +12,9 @@ from pathlib import Path
 
 from codex_actors.files.errors import ManifestTooNew
 from codex_actors.files.model import Durability
-from codex_actors.files.store.layout import FILE_MODE
+from codex_actors.files.store.layout import FILE_MODE, Layout
 
-__all__ = ["BUSY_SECONDS", "SCHEMA_VERSION", "open_manifest"]
+__all__ = ["BUSY_SECONDS", "SCHEMA_VERSION", "is_damage", "open_manifest", "set_aside"]
 
 BUSY_SECONDS = 10.0  # how long another process's transaction is waited for
 
@@ -66,8 +66,8 @@ _MIGRATIONS = (
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
-def open_manifest(path: Path, durability: Durability) -> sqlite3.Connection:
-    """Open the manifest, creating or migrating it. Blocking.
+def open_manifest(path: Path, durability: Durability) -> tuple[sqlite3.Connection, bool]:
+    """Open the manifest, creating or migrating it; tell whether it is new. Blocking.
 
     The connection may be used from any thread, by one at a time.
 
@@ -75,6 +75,8 @@ def open_manifest(path: Path, durability: Durability) -> sqlite3.Connection:
         ManifestTooNew: A newer version of this package wrote it.
         sqlite3.Error: It cannot be opened, or is damaged.
     """
+    # The last to close a manifest removes its log: one that is there was not closed, or is in use.
+    unclean = path.with_name(path.name + "-wal").exists()
     with contextlib.suppress(FileExistsError):
         # SQLite gives its -wal and -shm the mode of the file.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
@@ -83,15 +85,27 @@ def open_manifest(path: Path, durability: Durability) -> sqlite3.Connection:
     )
     try:
         _refuse_newer(connection, path)
+        if unclean:
+            _check(connection)
         _use_wal(connection)
         synchronous = "FULL" if durability == "full" else "OFF"
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
+        new = _migrate(connection, path)
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, new
+
+
+def set_aside(layout: Layout) -> Path:
+    """Move a damaged manifest, with all that SQLite keeps beside it, out of the way. Blocking."""
+    suffix = f".damaged-{time.time_ns()}"
+    for companion in ("", "-wal", "-shm"):
+        path = layout.manifest.with_name(layout.manifest.name + companion)
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(path.with_name(layout.manifest.name + suffix + companion))
+    return layout.manifest.with_name(layout.manifest.name + suffix)
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -108,6 +122,20 @@ def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _check(connection: sqlite3.Connection) -> None:
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error means that the file is no (whole) manifest."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return type(error) is sqlite3.DatabaseError
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def _use_wal(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
@@ -122,13 +150,15 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path) -> bool:
+    """Take the schema to the newest version; tell whether there was none."""
     if _version(connection) == SCHEMA_VERSION:
-        return
+        return False
     connection.execute("BEGIN IMMEDIATE")
     try:
         _refuse_newer(connection, path)
-        for version in range(_version(connection), SCHEMA_VERSION):
+        old = _version(connection)
+        for version in range(old, SCHEMA_VERSION):
             for statement in _MIGRATIONS[version].split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1}")
@@ -136,3 +166,4 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         connection.rollback()
         raise
+    return old == 0

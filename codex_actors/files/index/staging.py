@@ -200,22 +200,7 @@ def _enter(
         transaction.now,
         expiry(transaction.now, request.ttl, persist=request.persist),
     )
-    transaction.execute(
-        "INSERT OR IGNORE INTO blobs (checksum, algorithm, size) VALUES (?, ?, ?)",
-        checksum,
-        row.algorithm,
-        size,
-    )
-    transaction.execute(
-        "INSERT INTO attachments (checksum, name, content_type, persist, inserted_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        checksum,
-        row.name,
-        row.content_type,
-        row.persist,
-        row.inserted_at,
-        row.expires_at,
-    )
+    transaction.enter(row)
     return row
 
 

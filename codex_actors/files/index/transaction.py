@@ -115,6 +115,26 @@ class Transaction:
         found = self.rows("WHERE a.checksum = ? AND a.name = ?", checksum, name)
         return found[0] if found else None
 
+    def enter(self, row: Row) -> None:
+        """Enter an attachment whose file is there, and its blob."""
+        self.execute(
+            "INSERT OR IGNORE INTO blobs (checksum, algorithm, size) VALUES (?, ?, ?)",
+            row.checksum,
+            row.algorithm,
+            row.size,
+        )
+        self.execute(
+            "INSERT INTO attachments"
+            " (checksum, name, content_type, persist, inserted_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            row.checksum,
+            row.name,
+            row.content_type,
+            row.persist,
+            row.inserted_at,
+            row.expires_at,
+        )
+
     def is_whole(self, row: Row) -> bool:
         """Tell whether the file of an attachment is there with the right size."""
         return self.disk.size_of(self.layout.blob(row.checksum, row.name)) == row.size

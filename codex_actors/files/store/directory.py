@@ -4,16 +4,18 @@ Invariant: what is used is a real directory of this user that nobody else can en
 version control and backups to keep off. Must not know what is staged in it.
 """
 
+import contextlib
+import fcntl
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from codex_actors.files.errors import StagingDirRefused
 from codex_actors.files.store.disk import Disk, staging_error
-from codex_actors.files.store.layout import DIRECTORY_MODE, Layout
+from codex_actors.files.store.layout import DIRECTORY_MODE, FILE_MODE, Layout
 
-__all__ = ["STAGING_DIR_VARIABLE", "choose_staging_dir", "prepare_staging_dir"]
+__all__ = ["STAGING_DIR_VARIABLE", "choose_staging_dir", "opening", "prepare_staging_dir"]
 
 STAGING_DIR_VARIABLE = "CODEX_ACTORS_STAGING_DIR"
 
@@ -56,6 +58,25 @@ def prepare_staging_dir(root: Path, disk: Disk) -> Layout:
     except OSError as error:
         raise staging_error(error, root) from error
     return layout
+
+
+@contextlib.contextmanager
+def opening(layout: Layout) -> Generator[None]:
+    """Be the only process that opens, sets aside or rebuilds the manifest. Blocking.
+
+    Raises:
+        StagingFull, StagingIOError: The lock cannot be created.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(layout.lock_file, flags, FILE_MODE)
+    except OSError as error:
+        raise staging_error(error, layout.lock_file) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check(root: Path, status: os.stat_result) -> None:

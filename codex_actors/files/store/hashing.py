@@ -5,13 +5,15 @@ works on large buffers. Knows no file.
 """
 
 import hashlib
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from blake3 import blake3
 
 from codex_actors.files.model import Algorithm
 
-__all__ = ["Hasher", "hasher"]
+__all__ = ["Hasher", "digest_of", "hasher"]
+
+READ_BYTES = 1 << 20
 
 
 class Hasher(Protocol):
@@ -29,3 +31,11 @@ class Hasher(Protocol):
 def hasher(algorithm: Algorithm) -> Hasher:
     """Return a fresh hasher."""
     return blake3() if algorithm == "blake3" else hashlib.sha256()
+
+
+def digest_of(file: BinaryIO, algorithm: Algorithm) -> str:
+    """Return the digest of the rest of a file. Blocking."""
+    state = hasher(algorithm)
+    while chunk := file.read(READ_BYTES):
+        state.update(chunk)
+    return state.hexdigest()

@@ -2,6 +2,8 @@
 
     <root>/.gitignore, CACHEDIR.TAG           tell other tools to keep off
     <root>/manifest.sqlite3                   the manifest, with its -wal and -shm
+    <root>/.lock                              held while the manifest is opened
+    <root>/.quarantine/                       files that are not what they were said to be
     <root>/<checksum>/<name>                  a blob under one of its names, hard-linked
     <root>/.partials/<owner>/lock             locked by the process that owns the folder
     <root>/.partials/<owner>/<n>.partial      what that process is writing
@@ -37,6 +39,16 @@ class Layout:
     def manifest(self) -> Path:
         """The SQLite file."""
         return self.root / "manifest.sqlite3"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that is locked while the manifest is opened, mended or rebuilt."""
+        return self.root / ".lock"
+
+    @property
+    def quarantine(self) -> Path:
+        """The folder of what is not to be believed."""
+        return self.root / ".quarantine"
 
     @property
     def partials(self) -> Path:
