@@ -57,8 +57,7 @@ class Manifest:
             ManifestTooNew: A newer version of this package wrote it.
             StagingFull, StagingIOError: It cannot be opened.
         """
-        new: bool = False
-    aside: Path | None = None
+        aside: Path | None = None
         try:
             try:
                 connection, new = open_manifest(layout.manifest, disk.durability)
