@@ -185,3 +185,37 @@ async def test_draining_a_task_cancels_it(autojump_clock: MockClock) -> None:
         await root["task"].drain()
 
         assert root.which_children()[0].state is ChildState.TERMINATED
+
+
+@pytest.mark.parametrize("manner", ["drain", "stop"])
+async def test_a_supervisor_s_end_is_its_children_s_first(
+    manner: str, autojump_clock: MockClock
+) -> None:
+    """It waits for them, the last first; permanent as they are, they are not restarted."""
+    # Q4
+    boards = {"a": Board(), "b": Board()}
+    branch = SupervisorSpec([board.spec(name) for name, board in boards.items()], max_restarts=0)
+    spec = ChildSpec("branch", branch, restart="transient")
+    async with open_supervisor(SupervisorSpec([spec])) as root, trio.open_nursery() as nursery:
+        below = root.subtree("branch")
+        a, b = below["a"], below["b"]
+        occupied = {"a": await occupy(nursery, a), "b": await occupy(nursery, b)}
+        queued = {"a": await ask(nursery, a, Say("of a")), "b": await ask(nursery, b, Say("of b"))}
+        ref = root["branch"]
+        ending = await begin(nursery, ref.drain if manner == "drain" else ref.stop)
+
+        occupied["b"].release()
+        await wait_all_tasks_blocked()
+        assert len(boards["b"].reasons) == 1
+        assert boards["a"].reasons == []
+        assert ending.pending
+        occupied["a"].release()
+        await ending.wait()
+
+        results = [await queued["a"].wait(), await queued["b"].wait()]
+        if manner == "drain":
+            assert results == ["of a", "of b"]
+        else:
+            assert all(isinstance(result, ActorStopped) for result in results)
+        assert [board.built for board in boards.values()] == [1, 1]
+        assert root.which_children()[0].state is ChildState.TERMINATED
