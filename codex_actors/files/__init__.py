@@ -24,12 +24,12 @@ from codex_actors.files.errors import StagingFull as StagingFull
 from codex_actors.files.errors import StagingIOError as StagingIOError
 from codex_actors.files.errors import TransfersBusy as TransfersBusy
 from codex_actors.files.facade import Files as Files
-from codex_actors.files.facade import files_from as files_from
-from codex_actors.files.facade import open_files as open_files
 from codex_actors.files.model import Attachment as Attachment
 from codex_actors.files.model import CleanupReport as CleanupReport
 from codex_actors.files.model import FilesConfig as FilesConfig
 from codex_actors.files.model import Metrics as Metrics
+from codex_actors.files.opening import files_from as files_from
+from codex_actors.files.opening import open_files as open_files
 from codex_actors.files.telemetry import Event as Event
 from codex_actors.files.telemetry import Events as Events
 from codex_actors.files.tree import files_spec as files_spec

@@ -6,8 +6,8 @@ ours; a caller that goes takes its transfer with it. Must not know SQL or the di
 
 import math
 import secrets
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, final
 
 import attrs
@@ -17,10 +17,7 @@ from codex_actors import (
     ActorDied,
     ActorRef,
     ActorStopped,
-    ChildStartError,
-    DynamicSupervisor,
     Supervisor,
-    open_supervisor,
 )
 from codex_actors.files import telemetry
 from codex_actors.files.actors.registry import Describe, Perform
@@ -28,7 +25,7 @@ from codex_actors.files.actors.stage import Collect, StageJob
 from codex_actors.files.actors.sweeper import Reset, RunSweep
 from codex_actors.files.attaching import HasAttachments, attach, detach
 from codex_actors.files.content_type import validate_content_type
-from codex_actors.files.environment import Environment, Seams
+from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError, InvalidName, TransfersBusy
 from codex_actors.files.index.leasing import ReleaseLease, TakeLease
 from codex_actors.files.index.queries import Count, Find, ListStaged
@@ -38,13 +35,11 @@ from codex_actors.files.index.transaction import Operation
 from codex_actors.files.model import Attachment, CleanupReport, FilesConfig, Metrics
 from codex_actors.files.names import validate_name
 from codex_actors.files.sources import Feed, PathSource, StageSource, classify, open_feed
-from codex_actors.files.store.claim import settle
-from codex_actors.files.store.layout import Layout
-from codex_actors.files.telemetry import EventHandler, Events
-from codex_actors.files.tree import stage_spec, tree_of
+from codex_actors.files.telemetry import Events
+from codex_actors.files.tree import stage_spec
 from codex_actors.files.ttl import validate_ttl
 
-__all__ = ["Files", "files_from", "open_files"]
+__all__ = ["Files"]
 
 CLEANUP_SECONDS = 5.0
 
@@ -101,7 +96,9 @@ class Files:
             persist: Never expires, whatever `ttl` says.
             content_type: Media type, None to detect it.
             verify: Read a path again even if it seems unchanged, and put the bytes read in place of
-                those that were there.
+                those that were there. Without it, a path whose device, inode, size and times are
+                those of an earlier staging is not read; a write through a mapping that was dirty
+                already changes none of them.
 
         Returns:
             The attachment; its file is on disk, complete, under `path`.
@@ -303,53 +300,6 @@ class Files:
                 # keeps this one until the process ends.
                 with suppress(ActorStopped, FilesError):
                     await self._perform(operation)
-
-
-def files_from(supervisor: Supervisor | DynamicSupervisor) -> Files:
-    """Return the files over a tree from `files_spec`.
-
-    Args:
-        supervisor: Its handle: what `open_supervisor` gave, or `supervisor.subtree(id)`.
-    """
-    if not isinstance(supervisor, Supervisor):
-        raise TypeError("files_from needs the tree of files_spec: pass supervisor.subtree(id).")
-    return Files(supervisor)
-
-
-@asynccontextmanager
-async def open_files(
-    config: FilesConfig | None = None,
-    *,
-    on_event: Iterable[EventHandler] = (),
-    seams: Seams | None = None,
-) -> AsyncGenerator[Files]:
-    """Open a staging directory, with its actors, for the duration of a block.
-
-    Args:
-        config: Settings.
-        on_event: Callables that get every event, from the first on.
-        seams: What tests put in place of threads, clock and disk.
-
-    Raises:
-        StagingDirRefused, ManifestTooNew, StagingFull, StagingIOError: The directory cannot be
-            used.
-        RestartIntensityExceeded: The tree gave up.
-    """
-    environment = Environment.of(config, on_event, seams)
-    try:
-        async with AsyncExitStack() as stack:
-            try:
-                supervisor = await stack.enter_async_context(
-                    open_supervisor(tree_of(environment), name="files")
-                )
-            except ChildStartError as error:
-                if isinstance(error.__cause__, FilesError):
-                    raise error.__cause__ from None
-                raise
-            yield Files(supervisor, environment.events)
-    finally:
-        with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-            await environment.blocking.run(settle, Layout(environment.root))
 
 
 @asynccontextmanager

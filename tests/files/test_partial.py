@@ -226,10 +226,10 @@ class FailingDisk(Disk):
         self._fail("create")
         return super().create(path)
 
-    def read(self, descriptor: int, size: int) -> bytes:
+    def read_into(self, descriptor: int, buffer: bytearray) -> int:
         """Read, or fail."""
         self._fail("read")
-        return super().read(descriptor, size)
+        return super().read_into(descriptor, buffer)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> None:
         """Write, or fail."""

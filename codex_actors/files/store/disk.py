@@ -63,9 +63,9 @@ class Disk:
         os.fchmod(descriptor, FILE_MODE)
         return descriptor
 
-    def read(self, descriptor: int, size: int) -> bytes:
-        """Read up to `size` bytes, empty at the end of the file."""
-        return os.read(descriptor, size)
+    def read_into(self, descriptor: int, buffer: bytearray) -> int:
+        """Fill a buffer as far as possible; return how far, 0 at the end of the file."""
+        return os.readv(descriptor, [buffer])
 
     def write(self, descriptor: int, data: bytes | memoryview) -> None:
         """Write all of `data`."""

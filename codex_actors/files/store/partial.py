@@ -152,14 +152,17 @@ def copy_path(partial: Partial, path: Path) -> Generator[None, None, Copied]:
     with open_source(partial.disk, path) as (descriptor, before, steady):
         partial.refuse_beyond_limit(before.size)
         partial.create()
+        # One buffer for all chunks: fresh memory for each costs more than the copy.
+        buffer = bytearray(min(CHUNK_BYTES, before.size + 1))
+        view = memoryview(buffer)
         while True:
             try:
-                chunk = partial.disk.read(descriptor, CHUNK_BYTES)
+                filled = partial.disk.read_into(descriptor, buffer)
             except OSError as error:
                 raise source_error(error, path) from error
-            if not chunk:
+            if not filled:
                 break
-            partial.write(chunk)
+            partial.write(view[:filled])
             yield
         same = check_unchanged(path, before, descriptor, partial.size)
     return partial.finish(before if steady and same else None)
