@@ -83,7 +83,7 @@ def open_supervisor(
             when it had one of its own.
         SpecError: `name` cannot be one.
     """
-    return _open(spec, name, tuple(on_event), cancel_grace)
+    return host_tree(spec, name, tuple(on_event), cancel_grace)
 
 
 async def supervise(
@@ -99,24 +99,27 @@ async def supervise(
     Returns when the tree has ended; see `open_supervisor` for arguments, errors and
     cancellation.
     """
-    async with _open(spec, name, tuple(on_event), cancel_grace) as supervisor:
+    async with host_tree(spec, name, tuple(on_event), cancel_grace) as supervisor:
         task_status.started(supervisor)
         await supervisor.wait_stopped()
 
 
 @asynccontextmanager
-async def _open(
+async def host_tree(
     spec: SupervisorSpec | DynamicSupervisorSpec,
     name: str,
     on_event: tuple[EventHandler, ...],
     cancel_grace: float,
+    on_root: Callable[[Incarnation], object] = lambda _life: None,
 ) -> AsyncGenerator[Supervisor | DynamicSupervisor, None]:
+    """See `open_supervisor`; `on_root` gets the root's life before anything starts."""
     tree = Tree(_make_life, ActorRef, make_handle, on_event)
     root_spec = ChildSpec(name, spec, restart=Restart.TEMPORARY)
     root = Place(tree, None, root_spec, name, copy_context())
     settled = trio.Event()
     life = SupervisorLife(root, lambda _life: settled.set())
     root.life = life
+    on_root(life)
     error: BaseException | None = None
     async with trio.open_nursery() as host:
         block = trio.CancelScope()
@@ -124,6 +127,8 @@ async def _open(
         host.start_soon(_watch_cancellation, life, cancel_grace, name=f"{name}: sentinel")
         try:
             await settled.wait()
+            if life.is_starting and life.reason is not None and life.reason.error is None:
+                raise ActorStopped(root.ref, life.reason)  # noqa: TRY301 - as if the start raised
             if not life.is_starting:
                 with block:
                     yield root.handle

@@ -2,16 +2,16 @@
 
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 import trio
 
-from .errors import ChildStartError, RestartIntensityExceeded
+from .errors import ActorStopped, ChildStartError, RestartIntensityExceeded
 from .events import EventHandler
 from .exits import SHUTDOWN
-from .handles import DynamicSupervisor, Supervisor
+from .incarnation import Incarnation
 from .leave import Leave, Manner
-from .opening import open_supervisor
+from .opening import host_tree
 from .specs import DynamicSupervisorSpec, SupervisorSpec
 
 _OK = 0
@@ -46,11 +46,24 @@ def run(
     handlers = tuple(on_event)
 
     async def main() -> int:
-        async with open_supervisor(
-            spec, name=name, on_event=handlers, cancel_grace=cancel_grace
-        ) as supervisor:
-            return await _until_signalled(supervisor, cancel_grace)
-        return _OK  # the block was cancelled: the tree has ended by itself
+        signals = _Signals(cancel_grace)
+        failure: BaseException | None = None
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(signals.listen, received)
+                try:
+                    async with host_tree(
+                        spec, name, handlers, cancel_grace, signals.attend
+                    ) as supervisor:
+                        await supervisor.wait_stopped()
+                except ActorStopped:
+                    pass  # a signal called the start off
+                except BaseException as error:  # noqa: BLE001 - raised again, out of the nursery
+                    failure = error
+                nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return signals.code
 
     try:
         return trio.run(main)
@@ -59,26 +72,33 @@ def run(
         return _GAVE_UP if isinstance(error, RestartIntensityExceeded) else _FAILED
 
 
-async def _until_signalled(supervisor: Supervisor | DynamicSupervisor, cancel_grace: float) -> int:
-    code = _OK
-    async with trio.open_nursery() as nursery:
+class _Signals:
+    """What the signals so far have asked for.
 
-        async def listen() -> None:
-            nonlocal code
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for number in signals:
-                    place = supervisor.ref.place
-                    if place.life is None:
-                        continue
-                    if code == _OK:
-                        place.life.ask(Leave.SHUTDOWN, SHUTDOWN, Manner.DRAIN)
-                    else:
-                        place.life.kill()
-                        due = trio.current_time() + cancel_grace
-                        place.tree.deadlines.add(due, place.life.cut)
-                    code = _BY_SIGNAL + number
+    The first one drains the tree, or calls its start off; the second cancels it.
+    """
 
-        nursery.start_soon(listen)
-        await supervisor.wait_stopped()
-        nursery.cancel_scope.cancel()
-    return code
+    def __init__(self, cancel_grace: float) -> None:
+        self.code = _OK
+        self._root: Incarnation | None = None
+        self._cancel_grace = cancel_grace
+
+    def attend(self, root: Incarnation) -> None:
+        """From now on signals end this root."""
+        self._root = root
+
+    async def listen(self, received: AsyncIterator[int]) -> None:
+        """Act on one signal after the other, until cancelled."""
+        async for number in received:
+            first = self.code == _OK
+            self.code = _BY_SIGNAL + number
+            if self._root is not None and self._root.reason is None:
+                self._end(self._root, first=first)
+
+    def _end(self, root: Incarnation, *, first: bool) -> None:
+        if first:
+            root.ask(Leave.SHUTDOWN, SHUTDOWN, Manner.DRAIN)
+        else:
+            root.kill()
+            due = trio.current_time() + self._cancel_grace
+            root.place.tree.deadlines.add(due, root.cut)

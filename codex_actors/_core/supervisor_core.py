@@ -69,7 +69,7 @@ class SupervisorCore:
                 for warning in self.restarts.unreachable():
                     self.tree.hub.emit(warning)
                 failed = await self._start_children()
-                if self.ending is None:
+                if failed is None and self._may_acknowledge():
                     acknowledge()
                 await self._ended.wait()
                 await self._stop_children()
@@ -79,6 +79,15 @@ class SupervisorCore:
         if self.ending is None:
             raise RuntimeError("a supervisor ends only for a reason")
         return self.ending
+
+    def _may_acknowledge(self) -> bool:
+        """Whether the start has succeeded, even if the end has come already.
+
+        The end of a significant child during the start comes after it, as in OTP, where
+        the supervisor hears of it only then.
+        """
+        by_itself = self.place.life is not None and self.place.life.leave is Leave.NO
+        return self.ending is None or (self.ending.error is None and by_itself)
 
     async def _start_children(self) -> ChildStartError | None:
         if isinstance(self.spec, DynamicSupervisorSpec):

@@ -64,6 +64,7 @@ class Faults:
         self.happened: list[Injection] = []
         self._faults: list[_Fault] = []
         self._entered = ExitStack()
+        self._released = trio.Event()
 
     def crash(
         self,
@@ -92,11 +93,11 @@ class Faults:
         always: bool = False,
         shield: bool = False,
     ) -> None:
-        """Wait forever in the child's task, with `shield` even against cancellation."""
+        """Wait in the child's task until `release`, with `shield` even against cancellation."""
 
         async def act(_ref: ActorRef) -> None:
             with trio.CancelScope(shield=shield):
-                await trio.sleep_forever()
+                await self._released.wait()
 
         self._add(_Fault("hang", path, on, at, nth, always, act))
 
@@ -140,6 +141,11 @@ class Faults:
         if fault.nth < 1:
             raise ValueError(f"{fault.action} {fault.path!r}: nth={fault.nth} is not at least 1")
         self._faults.append(fault)
+
+    def release(self) -> None:
+        """Let go all that hangs: also what shields itself must end before its tree can."""
+        self._released.set()
+        self._released = trio.Event()
 
     # What the framework asks
 

@@ -1,7 +1,6 @@
 """The pytest plugin: fixtures for trees in pytest-trio tests.
 
-Loaded by the entry point `pytest11` wherever the package is installed; it imports
-nothing of the package before a test asks for a fixture.
+Loaded by the entry point `pytest11` wherever the package is installed.
 """
 
 from typing import TYPE_CHECKING

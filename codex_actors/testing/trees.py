@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias, overload
 
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from codex_actors import (
     DynamicSupervisor,
@@ -148,7 +149,7 @@ class TreeOpener:
         for supervisor, descendants in reversed(self._opened):
             with trio.move_on_after(self._end_within) as limit:
                 await supervisor.stop()
-                await trio.testing.wait_all_tasks_blocked()
+                await wait_all_tasks_blocked()
             if limit.cancelled_caught:
                 complaints.append(f"{supervisor!r} did not end in {self._end_within:g} s")
             for task in descendants.tasks:
