@@ -7,7 +7,7 @@ outside into an orderly one.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import copy_context
 from typing import overload
 
@@ -105,6 +105,7 @@ async def supervise(
 
 
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def host_tree(
     spec: SupervisorSpec | DynamicSupervisorSpec,
     name: str,
@@ -134,17 +135,33 @@ async def host_tree(
                     yield root.handle
         except BaseException as raised:  # noqa: BLE001 - raised again below, when all is stopped
             error = raised
-        if life.reason is None:
-            hurried = error is not None and not isinstance(error, Exception)
-            life.ask(Leave.SHUTDOWN, SHUTDOWN, Manner.CANCEL if hurried else Manner.STOP)
-            with trio.CancelScope(shield=True):
-                await life.wait_gone()
+        hurried = error is not None and not isinstance(error, Exception)
+        interrupt = await _end(life, Manner.CANCEL if hurried else Manner.STOP)
+        error = error if interrupt is None else interrupt
         host.cancel_scope.cancel()
     outcome = _outcome(life, error)
     if outcome is not None:
         raise outcome
+    await trio.lowlevel.checkpoint_if_cancelled()
 
 
+@trio.lowlevel.enable_ki_protection
+async def _end(life: SupervisorLife, manner: Manner) -> KeyboardInterrupt | None:
+    """Stop the tree and wait for its end; Ctrl-C meanwhile hurries it, and is returned."""
+    interrupt = None
+    if life.reason is None:
+        life.ask(Leave.SHUTDOWN, SHUTDOWN, manner)
+    while life.reason is None:
+        try:
+            with trio.CancelScope(shield=True):
+                await life.wait_gone()
+        except KeyboardInterrupt as pressed:
+            interrupt = pressed
+            life.kill()
+    return interrupt
+
+
+@trio.lowlevel.enable_ki_protection
 async def _run_root(life: SupervisorLife, block: trio.CancelScope) -> None:
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as nursery:
@@ -155,14 +172,15 @@ async def _run_root(life: SupervisorLife, block: trio.CancelScope) -> None:
         block.cancel()
 
 
+@trio.lowlevel.enable_ki_protection
 async def _watch_cancellation(life: SupervisorLife, cancel_grace: float) -> None:
-    try:
+    """The sentinel.  It keeps its Cancelled to itself: the opener has, and raises, its own."""
+    with suppress(trio.Cancelled):
         await trio.sleep_forever()
-    finally:
-        if life.reason is None:
-            life.ask(Leave.SHUTDOWN, SHUTDOWN, Manner.CANCEL)
-            deadline = trio.current_time() + cancel_grace
-            life.place.tree.deadlines.add(deadline, life.cut)
+    if life.reason is None:
+        life.ask(Leave.SHUTDOWN, SHUTDOWN, Manner.CANCEL)
+        deadline = trio.current_time() + cancel_grace
+        life.place.tree.deadlines.add(deadline, life.cut)
 
 
 def _outcome(life: SupervisorLife, error: BaseException | None) -> BaseException | None:
