@@ -6,7 +6,7 @@ before the next; what happened is read from the outside only.
 
 import trio
 from attrs import define, field, frozen
-from otp_model import Group, Worker
+from otp_world import Group, Worker
 
 from codex_actors import (
     Actor,

@@ -1,7 +1,8 @@
 """The model itself, against what was observed on OTP: a wrong model proves nothing."""
 
 import pytest
-from otp_model import Group, Model, Strategy, Worker
+from otp_model import Model
+from otp_world import Group, Strategy, Worker
 
 
 def _model(strategy: Strategy, names: str = "abcd", max_restarts: int = 3) -> Model:
