@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -28,6 +29,9 @@ from codex_actors import (
     SupervisorSpec,
     open_supervisor,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 def _tree(boards: dict[str, Board], **options: object) -> SupervisorSpec:
@@ -159,7 +163,7 @@ async def test_awaiting_one_s_own_end_raises(how: str, autojump_clock: MockClock
     async def end_myself(desk: Desk) -> None:
         supervisor = desk.supervisor
         assert isinstance(supervisor, Supervisor)
-        ways = {
+        ways: dict[str, Callable[[], Awaitable[object]]] = {
             "stop": desk.ref.stop,
             "drain": desk.ref.drain,
             "supervisor.stop": supervisor.stop,
