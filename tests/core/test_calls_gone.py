@@ -16,6 +16,7 @@ from messaging import (
     ask_all,
     begin,
     crash,
+    hang,
     occupy,
     stop_self,
 )
@@ -26,6 +27,7 @@ from codex_actors import (
     ActorStopped,
     Backoff,
     ChildSpec,
+    ChildState,
     DynamicSupervisorSpec,
     ExitKind,
     RestartIntensityExceeded,
@@ -215,3 +217,31 @@ async def test_dynamic_children_do_not_survive_their_supervisor(
 
         assert isinstance(await queued.error(), ActorStopped)
         assert handle.count_children().specs == 0
+
+
+@pytest.mark.parametrize("when", ["in backoff", "in its start"])
+async def test_queued_calls_fail_when_the_restart_they_wait_for_is_called_off(
+    when: str, autojump_clock: MockClock
+) -> None:
+    """The group waits for a sibling that is terminated: nobody of it comes back by itself."""
+    sibling, board = Board(), Board()
+    backoff = Backoff(base=1000.0, max=1000.0) if when == "in backoff" else None
+    spec = SupervisorSpec(
+        [sibling.spec("sibling", backoff=backoff), board.spec("desk")], strategy="one_for_all"
+    )
+    async with open_supervisor(spec) as root, trio.open_nursery() as nursery:
+        desk = root["desk"]
+        sibling.on_init = crash if when == "in backoff" else hang
+        desk.cast_nowait(DoCast(crash))
+        queued = await ask(nursery, desk, Say("queued"), timeout=60)
+        assert queued.pending
+        start = trio.current_time()
+
+        await root.terminate_child("sibling")
+
+        assert isinstance(await queued.error(), ActorStopped)
+        assert queued.at == start
+        states = [child.state for child in root.which_children()]
+        assert states == [ChildState.TERMINATED, ChildState.TERMINATED]
+        await root.restart_child("desk")
+        assert await desk.call(Say("back")) == "back"

@@ -215,3 +215,25 @@ def test_a_fault_that_could_never_happen_is_refused(faults: Faults, wrong: dict[
     """Where it is set, by name."""
     with pytest.raises(ValueError, match=r"crash 'registry'"):
         faults.crash("registry", **wrong)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - wrong on purpose
+
+
+async def test_a_child_may_hang_against_cancellation(
+    faults: Faults, event_log: EventLog, autojump_clock: MockClock
+) -> None:
+    """Reported, and waited for, until the test lets it go."""
+    faults.hang("registry", on=Publish, shield=True)
+    with faults:
+        async with (
+            open_supervisor(_tree(), on_event=[event_log]) as root,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(_publish, root["registry"], 1)
+            await wait_all_tasks_blocked()
+            root["registry"].kill()
+            stuck = await event_log.wait_for(ChildUnresponsive)
+            assert stuck.path == "registry"
+            assert root.which_children()[0].state is ChildState.STOPPING
+
+            faults.release()
+
+            assert await root["registry"].call(Publish()) == 1
