@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,8 @@ def _mypy(path: Path, cache: Path) -> Errors:
 def _pyright(path: Path, directory: Path) -> Errors:
     # A project of its own: that of the package leaves out what is to be rejected.
     project = directory / f"{path.stem}.json"
-    project.write_text(json.dumps({"include": [str(path)], "typeCheckingMode": "strict"}))
+    project.write_text(json.dumps({"include": [path.name], "typeCheckingMode": "strict"}))
+    shutil.copy(path, directory)
     output = _run(
         *("pyright", "--outputjson", f"--pythonpath={sys.executable}", f"--project={project}")
     )
