@@ -17,6 +17,8 @@ from codex_actors import (
     ChildExited,
     ChildSpec,
     ChildStartError,
+    ChildState,
+    ChildUnresponsive,
     ExitKind,
     Info,
     SupervisorSpec,
@@ -83,7 +85,7 @@ async def _publish(ref: ActorRef, times: int) -> list[int | str]:
     answers: list[int | str] = []
     for _ in range(times):
         try:
-            answers.append(await ref.call(Publish()))
+            answers.append(await ref.call(Publish(), timeout=math.inf))
         except ActorDied as error:
             answers.append(type(error.__cause__).__name__)
     return answers
