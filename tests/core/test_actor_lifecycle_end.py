@@ -18,15 +18,10 @@ from codex_actors import (
     ChildState,
     ExitKind,
     ExitReason,
-    IgnoreChild,
     SupervisorSpec,
     open_supervisor,
 )
 from codex_actors.testing import EventLog
-
-
-async def _ignore(_desk: Desk) -> None:
-    raise IgnoreChild
 
 
 @pytest.mark.parametrize(
