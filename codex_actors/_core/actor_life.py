@@ -20,12 +20,13 @@ from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
 from .exits import KILLED, NORMAL, ExitKind, ExitReason
 from .fault_points import INJECTOR, FaultInjector
 from .handlers import Handler, HandlerKind
-from .incarnation import Incarnation, build_user, call_user, leaked
-from .leave import Leave, Manner
+from .incarnation import Incarnation
+from .leave import Manner
 from .mailbox import WAKE
 from .messages import Down, Info
 from .monitors import Monitor
 from .timers import Timer
+from .user_code import build_user, call_user, leaked
 
 if TYPE_CHECKING:
     from .handles import DynamicSupervisor, Supervisor
@@ -50,6 +51,7 @@ class ActorLife(Incarnation):
         "_in_hand",
         "_infos",
         "_injector",
+        "_leaving",
         "_own_reason",
         "_since",
         "monitors",
@@ -58,14 +60,17 @@ class ActorLife(Incarnation):
 
     def __init__(self, place: "Place", on_settled: Callable[[Incarnation], None]) -> None:
         super().__init__(place, on_settled)
-        self.monitors: set[Monitor] = set()
-        self.timers: set[Timer] = set()
+        # Dictionaries for sets: an empty one takes a third of the memory, and most stay empty.
+        self.monitors: dict[Monitor, None] = {}
+        self.timers: dict[Timer, None] = {}
         # Each with the monitor or timer that it comes from, which may take it back.
-        self._infos: deque[tuple[object, Info]] = deque()
+        self._infos: deque[tuple[object, Info]] | None = None
         self._in_hand: object = None
         self._since = 0.0
-        self._deferred: set[PendingCall] = set()
+        self._deferred: dict[PendingCall, None] = {}
         self._draining = place.draining
+        # Whether to end before the next message.
+        self._leaving = False
         self._own_reason: ExitReason | None = None
         self._cleanup: trio.CancelScope | None = None
         self._injector: FaultInjector | None = None
@@ -83,13 +88,14 @@ class ActorLife(Incarnation):
     def stop_self(self, reason: ExitReason) -> None:
         """End after the message in hand; at once when there is none."""
         self._own_reason = reason
+        self._leaving = True
         self.place.mailbox.wake()
 
     def monitor(self, ref: "ActorRef") -> Monitor:
         """Watch the current incarnation of another place."""
         self._check_handles(Down)
         monitor = Monitor(self, ref.place)
-        self.monitors.add(monitor)
+        self.monitors[monitor] = None
         return monitor
 
     def send_after(self, seconds: float, info: Info) -> Timer:
@@ -107,7 +113,7 @@ class ActorLife(Incarnation):
         return self._start_timer(Timer(self, info, seconds, seconds))
 
     def _start_timer(self, timer: Timer) -> Timer:
-        self.timers.add(timer)
+        self.timers[timer] = None
         return timer
 
     def _check_handles(self, info: type) -> None:
@@ -121,6 +127,8 @@ class ActorLife(Incarnation):
     def tell(self, source: object, info: Info) -> None:
         """Queue an info; it comes before all messages."""
         if self.reason is None:
+            if self._infos is None:
+                self._infos = deque()
             self._infos.append((source, info))
             self.place.mailbox.wake()
 
@@ -131,7 +139,7 @@ class ActorLife(Incarnation):
 
     def is_told(self, source: object) -> bool:
         """Whether something from this source still waits."""
-        return any(queued[0] is source for queued in self._infos)
+        return any(queued[0] is source for queued in self._infos or ())
 
     # Life
 
@@ -235,14 +243,6 @@ class ActorLife(Incarnation):
         elif isinstance(item, PendingCall):
             item.died(self.asked)
 
-    @property
-    def _leaving(self) -> bool:
-        return (
-            self.killed_at is not None
-            or self._own_reason is not None
-            or (self.leave is not Leave.NO and not self._draining)
-        )
-
     async def _handle_call(self, actor: Actor, handlers: Any, pending: PendingCall) -> None:
         handler: Handler | None = handlers.get(type(pending.message))
         if handler is None or handler.kind is not HandlerKind.CALL:
@@ -255,11 +255,11 @@ class ActorLife(Incarnation):
                 await self._injector.on_message(self.place.ref, pending.message)
             if handler.deferred:
                 self._defer(pending)
-                await call_user(handler.function, actor, pending.message, Reply[Any](pending))
+                await handler.function(actor, pending.message, Reply[Any](pending))
                 if pending.caller is not None and not pending.settled:
                     pending.caller.waiting_for = None  # the answer may come from anywhere now
             else:
-                pending.answer(await call_user(handler.function, actor, pending.message))
+                pending.answer(await handler.function(actor, pending.message))
         except handler.raises as answer:
             pending.fail(answer)
         # Not in a finally: after a crash the message is still in hand, and `_end` fails it.
@@ -267,8 +267,11 @@ class ActorLife(Incarnation):
         self.place.handled += 1
 
     def _defer(self, pending: PendingCall) -> None:
-        self._deferred.add(pending)
-        pending.on_settled = self._deferred.discard
+        self._deferred[pending] = None
+        pending.on_settled = self._settled
+
+    def _settled(self, pending: PendingCall) -> None:
+        self._deferred.pop(pending, None)
 
     async def _handle_cast(self, actor: Actor, handlers: Any, message: object) -> None:
         handler: Handler | None = handlers.get(type(message))
@@ -280,7 +283,7 @@ class ActorLife(Incarnation):
         self._since = trio.current_time()
         if self._injector is not None:
             await self._injector.on_message(self.place.ref, message)
-        await call_user(handler.function, actor, message)
+        await handler.function(actor, message)
         self._in_hand = None
         self.place.handled += 1
 
@@ -289,7 +292,7 @@ class ActorLife(Incarnation):
         self._since = trio.current_time()
         if self._injector is not None:
             await self._injector.on_message(self.place.ref, info)
-        await call_user(handlers[type(info)].function, actor, info)
+        await handlers[type(info)].function(actor, info)
         self._in_hand = None
         self.place.handled += 1
 
@@ -303,7 +306,13 @@ class ActorLife(Incarnation):
                 self.place.close_admission()
         else:
             self._draining = False
+            self._leaving = True
             self.place.mailbox.wake()
+
+    def cancel(self) -> None:
+        """See `Incarnation.cancel`."""
+        self._leaving = True
+        super().cancel()
 
     def cut(self) -> None:
         """See `Incarnation.cut`."""
@@ -350,13 +359,13 @@ class ActorLife(Incarnation):
             timer.cancel()
         for monitor in tuple(self.monitors):
             monitor.cancel()
-        for _, info in self._infos:
+        for _, info in self._infos or ():
             if not isinstance(info, Down):
                 name = type(info).__name__
                 self.place.tree.hub.emit(
                     InfoDropped(path=self.place.path, info=name, why="its actor ended")
                 )
-        self._infos.clear()
+        self._infos = None
 
     @property
     def in_hand(self) -> tuple[object, float] | None:

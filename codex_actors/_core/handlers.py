@@ -6,11 +6,15 @@ class is made, so that looking up a handler is one dictionary access.
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+import trio
 from attrs import frozen
 
 from .messages import Call, Cast, Info
+from .user_code import call_user
 
 if TYPE_CHECKING:
     from .calls import Reply
@@ -171,6 +175,9 @@ def collect(actor_class: type) -> Mapping[type, Handler]:
 
 def _rebound(actor_class: type, name: str, handler: Handler) -> Handler:
     current = getattr(actor_class, name)
-    if current is handler.function:
-        return handler
+    if isinstance(current, FunctionType):
+        # Ctrl-C may land in it, though the loop that calls it is the framework's.
+        trio.lowlevel.disable_ki_protection(current)
+    else:
+        current = partial(call_user, current)
     return Handler(handler.message, handler.kind, current, handler.raises, handler.deferred)

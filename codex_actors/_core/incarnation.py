@@ -7,8 +7,8 @@ a stop that its requester abandons goes on all the same, and any number may join
 
 import math
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -23,28 +23,6 @@ from .waits import LIVES
 if TYPE_CHECKING:
     from .deadlines import Deadline
     from .place import Place
-
-
-T = TypeVar("T")
-
-
-@trio.lowlevel.disable_ki_protection
-async def call_user(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-    """Run a user's code, where Ctrl-C may land, unlike in the framework's bookkeeping."""
-    return await function(*args, **kwargs)
-
-
-@trio.lowlevel.disable_ki_protection
-def build_user(factory: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call a user's factory, where Ctrl-C may land."""
-    return factory(*args, **kwargs)
-
-
-def leaked(cancelled: trio.Cancelled) -> RuntimeError:
-    """The crash of a life that ends by a Cancelled which none of its scopes sent."""
-    error = RuntimeError("a trio.Cancelled from elsewhere was raised here")
-    error.__cause__ = cancelled
-    return error
 
 
 class Incarnation:

@@ -6,6 +6,7 @@ messages; it only wakes a parked reader with `WAKE`, for which there is always r
 because a reader parks only at an empty channel.
 """
 
+from collections.abc import Awaitable
 from typing import Any, Final
 
 import trio
@@ -50,13 +51,13 @@ class Mailbox:
             return kept
         return self._receive.receive_nowait()
 
-    async def next(self) -> Any:
-        """The oldest message, or `WAKE`; waits for one of them.
+    def next(self) -> Awaitable[Any]:
+        """The oldest message, or `WAKE`; to be awaited until there is one of them.
 
         Raises:
             trio.EndOfChannel: admission is closed and nothing is left.
         """
-        return await self._receive.receive()
+        return self._receive.receive()
 
     def keep(self, item: object) -> None:
         """Take back what `next` gave out but nobody began to handle: it is the oldest again."""

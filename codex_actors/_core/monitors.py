@@ -32,12 +32,12 @@ class Monitor:
     def _tell(self, reason: "ExitReason") -> None:
         self._watched = None
         self._watcher.tell(self, Down(self._target.ref, reason))
-        self._watcher.monitors.discard(self)
+        self._watcher.monitors.pop(self, None)
 
     def cancel(self) -> None:
         """Take it back: no `Down` will be handled, also when it is already queued."""
         if self._watched is not None:
             self._watched.unwatch(self)
             self._watched = None
-            self._watcher.monitors.discard(self)
+            self._watcher.monitors.pop(self, None)
         self._watcher.untell(self)

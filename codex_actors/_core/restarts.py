@@ -270,6 +270,8 @@ class Restarts:
         group = tuple(place for place in self._group if not place.is_temporary)
         for before, place in pairwise(group):
             place.queued_behind = before
+            place.enter(ChildState.TERMINATED)  # to all who look, until its turn comes
+            place.expect_return()
         for index, place in enumerate(group):
             if core.ending is not None:
                 return

@@ -14,8 +14,9 @@ import trio
 
 from .errors import IgnoreChild
 from .exits import KILLED, NORMAL, ExitKind, ExitReason
-from .incarnation import Incarnation, call_user, leaked
+from .incarnation import Incarnation
 from .leave import Leave, Manner
+from .user_code import call_user, leaked
 
 if TYPE_CHECKING:
     from .place import Place

@@ -37,7 +37,7 @@ class Timer:
     def _fire(self) -> None:
         if self._interval is None:
             self._deadline = None
-            self._life.timers.discard(self)
+            self._life.timers.pop(self, None)
             self._life.tell(self, self._info)
             return
         # From the due time, not from now: an interval does not drift.
@@ -61,5 +61,5 @@ class Timer:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-            self._life.timers.discard(self)
+            self._life.timers.pop(self, None)
         self._life.untell(self)
