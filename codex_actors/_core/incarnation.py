@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .events import ChildShutdownError, ChildStarted, ChildUnresponsive
+from .events import (
+    ChildExited,
+    ChildShutdownError,
+    ChildStarted,
+    ChildStartFailed,
+    ChildStartIgnored,
+    ChildUnresponsive,
+)
 from .exits import NORMAL, ExitKind, ExitReason
 from .leave import Leave, Manner
 from .lifecycle import ChildState
@@ -105,7 +112,7 @@ class Incarnation:
         self.started_at = trio.current_time()
         if place.state is not ChildState.STOPPING:
             place.enter(ChildState.RUNNING)
-        if place.tree.hub:
+        if place.tree.hub and place.parent is not None:
             place.tree.hub.emit(ChildStarted(path=place.path, incarnation=place.incarnations))
         self.on_settled(self)
 
@@ -118,6 +125,7 @@ class Incarnation:
         if self.leave > Leave.REF and not self.is_starting:
             self._check_end(reason)
         place.tree.dying.discard(self)
+        self._emit_end(reason)
         if place.parent is not None and place.parent.core is not None:
             place.parent.core.child_gone(self, reason)
         else:
@@ -132,6 +140,17 @@ class Incarnation:
             watcher(reason)
         if self._gone is not None:
             self._gone.set()
+
+    def _emit_end(self, reason: ExitReason) -> None:
+        hub, path = self.place.tree.hub, self.place.path
+        if not hub or self.place.parent is None:
+            return  # the root is nobody's child
+        if self.ignored:
+            hub.emit(ChildStartIgnored(path=path))
+        elif self.is_starting:
+            hub.emit(ChildStartFailed(path=path, reason=reason))
+        else:
+            hub.emit(ChildExited(path=path, reason=reason))
 
     def _check_end(self, reason: ExitReason) -> None:
         """Report an end that is not the one that was asked for (as OTP's `shutdown_error`).

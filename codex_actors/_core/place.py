@@ -274,14 +274,18 @@ class Place:
             place.expect_return()
         self.notify()
 
-    def give_up(self) -> None:
-        """This place will not run again (unless somebody starts it by hand)."""
+    def give_up(self, reason: ExitReason | None = None) -> None:
+        """This place will not run again (unless somebody starts it by hand).
+
+        Those who wait are told the reason: the live one of the end that has just come, so
+        that a crash is their `__cause__`, else the last one as text.
+        """
         self.returning = False
         self.queued_behind = None
         if self.retry is not None:
             self.retry.cancel()
             self.retry = None
-        self.refuse(self.last_reason)
+        self.refuse(self.last_reason if reason is None else reason)
         for place in self.kept_places.values():
             place.give_up()
         self.notify()

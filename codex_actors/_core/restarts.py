@@ -87,7 +87,7 @@ class Restarts:
         if after_exit(place.spec.restart, reason.kind) is AfterExit.RESTART:
             self._restart(place, reason.error, trio.current_time() - life.started_at)
             return
-        core.settle(place)
+        core.settle(place, reason)
         others_alive = any(
             other.spec.significant and other.state is not ChildState.TERMINATED
             for other in core.children.values()

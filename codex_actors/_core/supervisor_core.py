@@ -16,7 +16,7 @@ import trio
 
 from .endings import Ending, is_fatal
 from .errors import ChildStartError
-from .events import ChildExited, ChildStartFailed, ChildStartIgnored, SupervisorStopping
+from .events import SupervisorStopping
 from .exits import SHUTDOWN, ExitReason
 from .incarnation import Incarnation
 from .intensity import RestartWindow
@@ -225,11 +225,10 @@ class SupervisorCore:
             return
         place.life = None
         place.last_reason = reason.as_text()
-        self._emit_end(life, reason)
         if reason.error is not None and is_fatal(reason.error):
             self.end(Ending(str(place.last_reason), reason.error))
         if life.leave is Leave.TERMINATE:
-            self.settle(place)
+            self.settle(place, reason)
         elif life.leave is Leave.RESTART:
             place.enter(ChildState.TERMINATED)
             place.expect_return()
@@ -237,29 +236,18 @@ class SupervisorCore:
             self.restarts.child_ended(life, reason)
         self.tree.release_the_dying()
 
-    def _emit_end(self, life: Incarnation, reason: ExitReason) -> None:
-        hub, path = self.tree.hub, life.place.path
-        if not hub:
-            return
-        if life.ignored:
-            hub.emit(ChildStartIgnored(path=path))
-        elif life.is_starting:
-            hub.emit(ChildStartFailed(path=path, reason=reason))
-        else:
-            hub.emit(ChildExited(path=path, reason=reason))
-
-    def settle(self, place: Place) -> None:
+    def settle(self, place: Place, reason: ExitReason | None = None) -> None:
         """A child has ended for good: keep its spec as terminated, or forget it."""
         if self.dynamic or place.is_temporary:
-            self.forget(place)
+            self.forget(place, reason)
         else:
-            self._end_place(place)
+            self._end_place(place, reason)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: Place, reason: ExitReason | None = None) -> None:
         """Drop a child's spec and place."""
         if self.children.get(place.name) is place:
             del self.children[place.name]
-        self._end_place(place)
+        self._end_place(place, reason)
 
     def _retire(self, place: Place) -> None:
         """A child ends with this incarnation of its supervisor; it may come back with the next."""
@@ -269,6 +257,6 @@ class SupervisorCore:
         else:
             self._end_place(place)
 
-    def _end_place(self, place: Place) -> None:
+    def _end_place(self, place: Place, reason: ExitReason | None = None) -> None:
         place.enter(ChildState.TERMINATED)
-        place.give_up()
+        place.give_up(reason)

@@ -245,3 +245,22 @@ async def test_queued_calls_fail_when_the_restart_they_wait_for_is_called_off(
         assert states == [ChildState.TERMINATED, ChildState.TERMINATED]
         await root.restart_child("desk")
         assert await desk.call(Say("back")) == "back"
+
+
+async def test_a_queued_call_learns_the_crash_that_ended_its_actor(
+    autojump_clock: MockClock,
+) -> None:
+    """The actor will not come back, and the crash itself is the cause of the error."""
+    board = Board()
+    async with (
+        open_supervisor(SupervisorSpec([board.spec("desk", restart="temporary")])) as root,
+        trio.open_nursery() as nursery,
+    ):
+        desk = root["desk"]
+        desk.cast_nowait(DoCast(crash))
+        queued = await ask(nursery, desk, Say("queued"), timeout=60)
+
+        error = await queued.error()
+
+        assert isinstance(error, ActorDied)
+        assert isinstance(error.__cause__, Boom)

@@ -107,7 +107,6 @@ async def test_order_of_a_whole_life(event_log: EventLog, autojump_clock: MockCl
         ("child_started", "a"),
         ("child_started", "inner/x"),
         ("child_started", "inner"),
-        ("child_started", ""),
         ("child_exited", "inner/x"),
         ("child_restarting", "inner/x"),
         ("child_start_failed", "inner/x"),

@@ -28,13 +28,12 @@ async def test_everything_is_kept_in_order(event_log: EventLog) -> None:
     assert event_log.lines() == [
         "child_started a: incarnation 1",
         "child_started b: incarnation 1",
-        "child_started (root): incarnation 1",
         f"supervisor_stopping (root): {event_log.of(SupervisorStopping)[0].why}",
         "child_exited b: shutdown",
         "child_exited a: shutdown",
     ]
     assert [type(event) for event in event_log][:2] == [ChildStarted, ChildStarted]
-    assert len(event_log) == 6
+    assert len(event_log) == 5
 
 
 async def test_events_are_found_by_class_and_path(event_log: EventLog) -> None:

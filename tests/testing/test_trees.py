@@ -79,7 +79,7 @@ async def test_open_tree_gives_the_handle_of_its_spec(
     assert isinstance(static, Supervisor)
     assert isinstance(dynamic, DynamicSupervisor)
     assert "app" in repr(static)
-    assert len(event_log.of(ChildStarted)) == 6
+    assert len(event_log.of(ChildStarted)) == 5
 
 
 async def test_open_tree_raises_what_keeps_a_tree_from_starting() -> None:
