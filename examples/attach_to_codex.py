@@ -69,8 +69,9 @@ async def main(prompt: str, picture: Path | None) -> None:
             env = {**server.env(), "CODEX_HOME": str(home), "HOME": str(home)}
             options = ThreadOptions(cwd=workplace, config=server.config(), env=env)
             await turn(prompt, picture, options, workplace)
-            arrived = server.images() == (picture.read_bytes(),)
-            print("every byte of it arrived" if arrived else "it did not arrive whole")
+            if server.images() != (picture.read_bytes(),):
+                raise SystemExit("it did not arrive whole")
+            print("every byte of it arrived")
 
 
 def count_pictures(request: ModelRequest) -> list[dict[str, object]]:

@@ -1,17 +1,18 @@
 """The application: its verbs, and what its exit codes mean.
 
 0 it worked; 1 it did not, and stderr says why and what to do; 2 it was asked wrongly;
-130 it was interrupted.
+130 it was interrupted, 143 and 129 it was terminated or hung up on; cleanup has run then.
 """
 
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError
 
-from codex_actors.cli.errors import UsageError, print_error
+from codex_actors.cli.errors import Terminated, UsageError, print_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ _OK = 0
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
+_BY_SIGNAL = 128
 
 app = App(
     name="codex-actors",
@@ -66,12 +68,16 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     Args:
         arguments: the command line without the program, `sys.argv` when None.
     """
+    _open_missing_streams()
     try:
         result = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
         print_error(f"{error}; see --help")
         return _USAGE
+    except Terminated as error:
+        print_error(error)
+        return _BY_SIGNAL + error.number
     except KeyboardInterrupt:
         print_error("interrupted; nothing is left half-done")
         return _INTERRUPTED
@@ -85,6 +91,14 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         print_error(error)
         return _FAILED
     return result if isinstance(result, int) else _OK
+
+
+def _open_missing_streams() -> None:
+    """Somebody may have closed them (`>&-`): then nobody reads what goes there."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
 
 
 def _is_expected(error: Exception) -> bool:

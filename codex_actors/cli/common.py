@@ -1,13 +1,15 @@
 """What all verbs share: their common options, and how they run against the files."""
 
 import math
+import signal
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import outcome
 import trio
 from cyclopts import Parameter, Token
 
+from codex_actors.cli.errors import Terminated
 from codex_actors.files import Files, FilesConfig, open_files
 
 T = TypeVar("T")
@@ -28,11 +30,11 @@ def _seconds(_type: Any, tokens: Sequence[Token]) -> float:
 
 Seconds = Annotated[float, Parameter(converter=_seconds, allow_leading_hyphen=True)]
 StagingDir = Annotated[
-    Path | None,
+    str | None,
     Parameter(
         name="--staging-dir",
-        env_var="CODEX_ACTORS_STAGING_DIR",
-        help="Where staged files are kept. [default: _build/codex_files]",
+        help="Where staged files are kept. [default: $CODEX_ACTORS_STAGING_DIR, "
+        "or _build/codex_files]",
     ),
 ]
 AsJson = Annotated[
@@ -40,11 +42,51 @@ AsJson = Annotated[
 ]
 
 
-def with_files(staging_dir: Path | None, work: Callable[[Files], Awaitable[T]]) -> T:
-    """Open the files tree, do the work, close the tree; blocks."""
+def with_files(staging_dir: str | None, work: Callable[[Files], Awaitable[T]]) -> T:
+    """Open the files tree, do the work, close the tree; blocks.
 
-    async def main() -> T:
+    Raises:
+        Terminated: a signal ended the work; the tree was closed all the same.
+        FilesError: the files could not be opened, or what the work raised.
+    """
+    return trio.run(_until_terminated, staging_dir, work)
+
+
+async def _until_terminated(staging_dir: str | None, work: Callable[[Files], Awaitable[T]]) -> T:
+    """Work to the end, or until a SIGTERM or SIGHUP cancels it.
+
+    What is cancelled is the work, inside the tree: it gives its leases back to a registry
+    that is still there, then the tree stops in order.
+    """
+    received: list[int] = []
+    results: list[outcome.Maybe[T]] = []
+    working = trio.CancelScope()
+
+    async def main() -> None:
         async with open_files(FilesConfig(staging_dir=staging_dir)) as files:
-            return await work(files)
+            with working:
+                results.append(await _capture(work(files)))
 
-    return trio.run(main)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                async for number in signals:
+                    received.append(number)
+                    working.cancel()
+
+            nursery.start_soon(listen)
+            opened = await _capture(main())
+            nursery.cancel_scope.cancel()
+    opened.unwrap()
+    if results:
+        return results[0].unwrap()
+    raise Terminated(received[0])
+
+
+async def _capture(work: Awaitable[T]) -> outcome.Maybe[T]:
+    """The result as a value, so that no nursery wraps its error; cancellations pass."""
+    try:
+        return outcome.Value(await work)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised again by who unwraps
+        return outcome.Error(error)

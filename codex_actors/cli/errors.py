@@ -1,10 +1,19 @@
 """What went wrong, as one line on stderr."""
 
+import signal
 import sys
 
 
 class UsageError(Exception):
     """The command line does not make sense; exit code 2."""
+
+
+class Terminated(Exception):
+    """A signal asked the program to end, and it has cleaned up; exit code 128 plus `number`."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"ended by {signal.Signals(number).name}; nothing is left half-done")
 
 
 def print_error(message: object) -> None:

@@ -35,9 +35,9 @@ def exec_(
     Parameters
     ----------
     prompt
-        What to ask.
+        What to ask; it stands before the options.
     attach
-        Files to stage and attach.
+        Files to stage and attach: all that follow, up to the next option.
     model
         The model to use.
     sandbox

@@ -1,7 +1,6 @@
 """The verb `stage`: copy files into the staging directory."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -71,5 +70,4 @@ def stage(
         print_json({"attachments": [each.to_dict() for each in staged], "errors": errors})
     elif staged:
         print_attachments(staged, "")
-    sys.stdout.flush()
     return 1 if errors else 0

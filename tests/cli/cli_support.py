@@ -33,22 +33,35 @@ class CommandLine:
         self.directory = directory
         self.staging = directory / "staging"
 
+    def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        """What the process sees: nothing of the developer's own codex, home or key.
+
+        A check that has been lost must not start a real turn on a real account.
+        """
+        home = self.directory / "home"
+        home.mkdir(exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+        return kept | {
+            "CODEX_ACTORS_STAGING_DIR": str(self.staging),
+            "CODEX_ACTORS_CODEX": str(self.directory / "no-codex-here"),
+            "CODEX_HOME": str(home),
+            "HOME": str(home),
+            "COLUMNS": "200",
+            **(more or {}),
+        }
+
     async def run(self, *arguments: str | Path, env: dict[str, str] | None = None) -> Done:
         """Run it to its end."""
-        done = await trio.run_process(
-            [sys.executable, "-m", "codex_actors", *map(str, arguments)],
-            cwd=self.directory,
-            env={
-                **os.environ,
-                "CODEX_ACTORS_STAGING_DIR": str(self.staging),
-                "COLUMNS": "200",
-                **(env or {}),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-        )
+        with trio.fail_after(60):
+            done = await trio.run_process(
+                [sys.executable, "-m", "codex_actors", *map(str, arguments)],
+                cwd=self.directory,
+                env=self.environment(env),
+                stdin=subprocess.DEVNULL,
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+            )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def debris(self) -> list[str]:

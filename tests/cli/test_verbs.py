@@ -5,6 +5,7 @@ from pathlib import Path
 from cli_support import CommandLine
 from codex_support import needs_codex, png
 
+from codex_actors.codex import find_codex
 from codex_actors.codex.toml import config_arguments
 from codex_actors.testing import ModelServer, fake_codex
 
@@ -77,8 +78,6 @@ async def test_exec_delivers_the_picture(tmp_path: Path) -> None:
     """`exec PROMPT --attach FILE` against the model server: the bytes arrive."""
     command_line = CommandLine(tmp_path)
     (tmp_path / "pic.png").write_bytes(png())
-    (tmp_path / "home").mkdir()
-    home = str(tmp_path / "home")
     async with ModelServer(reply="It is red.") as server:
         done = await command_line.run(
             "exec",
@@ -86,7 +85,7 @@ async def test_exec_delivers_the_picture(tmp_path: Path) -> None:
             "--attach",
             "pic.png",
             *config_arguments(server.config()),
-            env={**server.env(), "CODEX_HOME": home, "HOME": home},
+            env={**server.env(), "CODEX_ACTORS_CODEX": str(find_codex())},
         )
 
         assert (done.code, done.out) == (0, "It is red.\n")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -124,28 +125,38 @@ async def test_a_missing_codex_says_how_to_get_it(tmp_path: Path) -> None:
     assert "no-such-codex" in done.err
 
 
-async def test_ctrl_c_during_a_turn_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C while codex works: 130, codex is gone, no lease is left."""
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+async def test_a_signal_during_a_turn_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Ctrl-C, a supervisor's SIGTERM, a closed terminal: codex, its files and leases are gone."""
     command_line = CommandLine(tmp_path)
     fake = fake_codex(tmp_path / "bin", hang=True)
     (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "tmp").mkdir()
     process = await trio.lowlevel.open_process(
         [
             *(sys.executable, "-m", "codex_actors", "exec", "hi"),
             *("--attach", "a.csv", "--codex", str(fake.path)),
         ],
         cwd=tmp_path,
-        env={**os.environ, "CODEX_ACTORS_STAGING_DIR": str(command_line.staging)},
-        stderr=-1,
+        env=command_line.environment({"TMPDIR": str(tmp_path / "tmp")}),
+        stderr=subprocess.PIPE,
     )
-    while not fake.calls():
-        await trio.lowlevel.checkpoint()
+    with trio.fail_after(60):
+        while not fake.calls():
+            await trio.lowlevel.checkpoint()
 
-    process.send_signal(signal.SIGINT)
+        process.send_signal(number)
 
-    assert await process.wait() == 130
+        assert process.stderr is not None
+        complaint = b"".join([part async for part in process.stderr])
+        assert (await process.wait(), complaint.count(b"\n")) == (code, 1), complaint
     with pytest.raises(ProcessLookupError):
         os.kill(fake.calls()[0].pid, 0)
+    assert list((tmp_path / "tmp").iterdir()) == []
     metrics = await command_line.run("metrics", "--json")
     assert metrics.document["metrics"]["leases"] == 0
 
@@ -160,9 +171,9 @@ async def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
 
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "codex_actors", "list"],
-        env={**os.environ, "CODEX_ACTORS_STAGING_DIR": str(command_line.staging)},
+        env=command_line.environment(),
         stdout=writer,
-        stderr=-1,
+        stderr=subprocess.PIPE,
     )
     os.close(writer)
     assert process.stderr is not None
@@ -170,6 +181,78 @@ async def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
 
     assert await process.wait() == 1
     assert complaint == b""
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
+async def test_closed_streams_are_no_traceback(tmp_path: Path, redirection: str) -> None:
+    """Whoever closes stdout or stderr does not want to read it; the work is done all the same."""
+    command_line = CommandLine(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    command = f"exec {sys.executable} -m codex_actors stage missing a.txt {redirection}"
+
+    done = await trio.run_process(
+        ["/bin/sh", "-c", command],
+        cwd=tmp_path,
+        env=command_line.environment(),
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert len(command_line.debris()) == 1
+
+
+async def test_an_empty_staging_directory_is_no_directory(tmp_path: Path) -> None:
+    """An unset shell variable must not turn the working directory into a staging directory."""
+    command_line = CommandLine(tmp_path)
+    mode = tmp_path.stat().st_mode
+
+    unset = await command_line.run("list", env={"CODEX_ACTORS_STAGING_DIR": ""})
+    empty = await command_line.run("list", "--staging-dir", "")
+
+    assert (unset.code, empty.code) == (0, 1)
+    assert len(empty.err.splitlines()) == 1
+    assert tmp_path.stat().st_mode == mode
+    assert not (tmp_path / ".gitignore").exists()
+    assert (tmp_path / "_build" / "codex_files").is_dir()
+
+
+async def test_a_directory_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+    """A home or a repository is not made private and marked as a cache by a slip."""
+    command_line = CommandLine(tmp_path)
+    (tmp_path / "project").mkdir(mode=0o755)
+    (tmp_path / "project" / "code.py").write_text("x")
+
+    done = await command_line.run("list", "--staging-dir", "project")
+
+    assert done.code == 1
+    assert "project" in done.err
+    assert [path.name for path in (tmp_path / "project").iterdir()] == ["code.py"]
+    assert (tmp_path / "project").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("exec", "hi", "--timeout", "-3"),
+        ("exec", "hi", "--timeout", "0"),
+        ("list", "--staging-dir", "~no-such-user/x"),
+        ("exec", "hi", "--codex", "~no-such-user/codex"),
+    ],
+    ids=" ".join,
+)
+async def test_values_that_make_no_sense_are_one_line(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """No traceback: a line that names the value."""
+    command_line = CommandLine(tmp_path)
+
+    done = await command_line.run(*arguments)
+
+    assert done.code in {1, 2}
+    assert len(done.err.splitlines()) == 1, done.err
 
 
 async def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
