@@ -10,6 +10,7 @@ from codex_actors.codex.errors import CodexError as CodexError
 from codex_actors.codex.errors import CodexNotFound as CodexNotFound
 from codex_actors.codex.errors import DeliveryError as DeliveryError
 from codex_actors.codex.errors import InvalidPrompt as InvalidPrompt
+from codex_actors.codex.errors import InvalidTimeout as InvalidTimeout
 from codex_actors.codex.errors import TurnTimeout as TurnTimeout
 from codex_actors.codex.events import ErrorReported as ErrorReported
 from codex_actors.codex.events import Event as Event

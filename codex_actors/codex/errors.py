@@ -13,7 +13,14 @@ import trio
 if TYPE_CHECKING:
     from codex_actors.files import Attachment
 
-__all__ = ["CodexError", "CodexNotFound", "DeliveryError", "InvalidPrompt", "TurnTimeout"]
+__all__ = [
+    "CodexError",
+    "CodexNotFound",
+    "DeliveryError",
+    "InvalidPrompt",
+    "InvalidTimeout",
+    "TurnTimeout",
+]
 
 
 class CodexError(Exception):
@@ -44,6 +51,10 @@ class CodexNotFound(CodexError):
 
 class InvalidPrompt(CodexError, ValueError):
     """The prompt cannot be handed to codex."""
+
+
+class InvalidTimeout(CodexError, ValueError):
+    """The `timeout` is one within which no turn could end; nothing was looked at."""
 
 
 class TurnTimeout(CodexError, trio.TooSlowError):

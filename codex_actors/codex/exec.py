@@ -16,7 +16,7 @@ import trio
 
 from codex_actors.codex.arguments import check_prompt, exec_arguments, goes_by_stdin
 from codex_actors.codex.binary import find_codex
-from codex_actors.codex.errors import CodexError, DeliveryError, TurnTimeout
+from codex_actors.codex.errors import CodexError, DeliveryError, InvalidTimeout, TurnTimeout
 from codex_actors.codex.events import Event, NotAnEvent, TurnCompleted, TurnFailed, parse_event
 from codex_actors.codex.inspection import inspect_attachment
 from codex_actors.codex.lines import LineTooLong, Tail
@@ -63,6 +63,7 @@ async def exec_turn(
     it is passed on.
 
     Raises:
+        InvalidTimeout: `timeout` is not positive. Raised before anything else is looked at.
         InvalidPrompt: The prompt is empty, has a NUL, or is not valid Unicode.
         DeliveryError: An attachment would not arrive; nothing was started.
         CodexNotFound: There is no codex executable.
@@ -83,14 +84,16 @@ async def open_exec_turn(
     block. See `exec_turn` for the rest.
 
     Raises:
-        InvalidPrompt, DeliveryError, CodexNotFound, CodexError: When entering.
+        InvalidTimeout, InvalidPrompt, DeliveryError, CodexNotFound, CodexError: When entering.
         CodexError: From the iteration, when the turn fails.
         TurnTimeout: When the block is left because `timeout` has passed.
     """
-    check_prompt(prompt)
     seconds = math.inf if timeout is None else timeout
-    if not seconds > 0:
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    if not seconds > 0:  # So that NaN is refused too.
+        raise InvalidTimeout(
+            f"the timeout is {timeout!r}: give a positive number of seconds, or None for no limit"
+        )
+    check_prompt(prompt)
     tail = Tail(size=STDERR_KEPT)
     redact = redactor(options.env or {}, os.environ)
     with trio.move_on_after(seconds) as scope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from codex_support import Leases, needs_proc, png, staged, wait_gone
+from codex_support import Leases, described, needs_proc, png, staged, wait_gone
 
 from codex_actors.codex import (
     CodexError,
     CodexNotFound,
     DeliveryError,
     InvalidPrompt,
+    InvalidTimeout,
     ThreadOptions,
     ThreadStarted,
     TurnStarted,
@@ -168,11 +170,33 @@ async def test_impossible_prompts_are_refused(prompt: str) -> None:
         await exec_turn(prompt, ThreadOptions(), files=Leases())
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-async def test_timeout_must_be_positive(timeout: float) -> None:
-    """A timeout that could never be met is the caller's mistake."""
-    with pytest.raises(ValueError, match="positive"):
-        await exec_turn("Hi", ThreadOptions(), files=Leases(), timeout=timeout)
+@pytest.mark.parametrize("timeout", [0, -1, -math.inf, math.nan])
+async def test_timeout_must_be_positive(tmp_path: Path, timeout: float) -> None:
+    """A timeout that could never be met is refused before anything is leased or looked at."""
+    files = Leases()
+    missing = described(tmp_path, "a.png", b"")
+    options = ThreadOptions((missing,), codex_path=tmp_path / "nowhere")
+
+    with pytest.raises(InvalidTimeout, match=rf"timeout is {timeout!r}:.*seconds.*None") as caught:
+        await exec_turn("Hi", options, files=files, timeout=timeout)
+    with pytest.raises(InvalidTimeout):
+        async with open_exec_turn("Hi", options, files=files, timeout=timeout):
+            pass
+
+    assert isinstance(caught.value, CodexError)
+    assert isinstance(caught.value, ValueError)
+    assert files.granted == []
+
+
+async def test_endless_timeout_is_none(tmp_path: Path) -> None:
+    """Infinity is a number of seconds that never passes."""
+    codex = fake_codex(tmp_path / "bin", reply="done")
+
+    result = await exec_turn(
+        "Hi", ThreadOptions(codex_path=codex.path), files=Leases(), timeout=math.inf
+    )
+
+    assert result.final_message == "done"
 
 
 async def test_failure_shows_status_and_stderr(tmp_path: Path) -> None:
