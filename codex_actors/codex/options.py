@@ -41,7 +41,13 @@ def _executable(value: str | os.PathLike[str] | None) -> Path | None:
     """Keep "./codex" apart from "codex", which a `Path` does not: that one is found on PATH."""
     if value is None or os.sep not in os.fspath(value):
         return _path(value)
-    return Path(value).expanduser().absolute()
+    expanded = os.path.expanduser(value)  # noqa: PTH111 - a `Path` would take "./~" for the home
+    if expanded.startswith("~"):
+        raise ValueError(
+            f"codex_path {os.fspath(value)!r} begins with a home directory that is not known: "
+            "give the whole path"
+        )
+    return Path(expanded).absolute()
 
 
 def _paths(values: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:

@@ -116,6 +116,24 @@ def test_codex_that_was_named_wrongly_is_not_replaced(tmp_path: Path) -> None:
         find_codex(environ={"CODEX_ACTORS_CODEX": "nowhere"}, bundled=lambda: found)
 
 
+def test_home_that_is_not_known_is_named() -> None:
+    """A `~` that stands for nothing is refused where it is written, or named by the search."""
+    name = "~no-such-user-at-all/codex"
+
+    with pytest.raises(ValueError, match=r"codex_path '~no-such-user-at-all/codex'.*whole path"):
+        ThreadOptions(codex_path=name)
+    with pytest.raises(CodexNotFound, match="codex_path names '~no-such-user-at-all/codex'"):
+        find_codex(name, environ={})
+    with pytest.raises(CodexNotFound, match="CODEX_ACTORS_CODEX names '~no-such-user-at-all"):
+        find_codex(environ={"CODEX_ACTORS_CODEX": name})
+
+
+def test_home_is_found() -> None:
+    """A `~` is the home directory, in a path only."""
+    assert ThreadOptions(codex_path="~/bin/codex").codex_path == Path.home() / "bin" / "codex"
+    assert ThreadOptions(codex_path="./~/codex").codex_path == Path.cwd() / "~" / "codex"
+
+
 @given(st.text(min_size=1))
 def test_no_name_breaks_the_manifest(name: str) -> None:
     """Each file is one line of JSON, whatever its name is, and only ours is markup."""
