@@ -68,7 +68,7 @@ class Environment:
         seams = seams or Seams()
         return cls(
             config,
-            choose_staging_dir(config.staging_dir, os.environ, Path.cwd()),
+            choose_staging_dir(config.staging_dir, os.environ),
             seams.blocking,
             seams.clock,
             seams.disk or Disk(config.durability),

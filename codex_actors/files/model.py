@@ -176,7 +176,17 @@ def _one_of(kind: Any) -> Any:
 
 
 def _optional_path(value: str | os.PathLike[str] | None) -> Path | None:
-    return None if value is None else Path(value)
+    if value is None:
+        return None
+    path = Path(value)
+    if path == Path():  # what an empty string becomes, too
+        raise InvalidConfig(
+            f"FilesConfig.staging_dir is {os.fspath(value)!r}: give a directory of its own, or None"
+            " for the default."
+        )
+    if "\0" in str(path):
+        raise InvalidConfig(f"FilesConfig.staging_dir is {str(path)!r}: give a path without NUL.")
+    return path
 
 
 @frozen(kw_only=True)

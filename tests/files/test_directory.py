@@ -26,9 +26,32 @@ def test_the_setting_comes_before_the_environment_before_the_default(
     configured: Path | None, environ: dict[str, str], expected: str
 ) -> None:
     """Always absolute, so that a later chdir changes nothing."""
-    chosen = choose_staging_dir(configured, environ, CWD)
+    chosen = choose_staging_dir(configured, environ, lambda: CWD)
 
     assert chosen == Path(expected)
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-that-name", "~nobody-of-that-name/staging"])
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_home_that_there_is_not_is_refused(home: str, *, configured: bool) -> None:
+    """Named, with the way out, wherever the setting came from."""
+    environ = {"CODEX_ACTORS_STAGING_DIR": home}
+
+    with pytest.raises(StagingDirRefused, match=f"{home} .* without ~"):
+        choose_staging_dir(Path(home) if configured else None, environ if not configured else {})
+
+
+def test_a_working_directory_that_is_gone_matters_to_relative_paths_only(tmp_path: Path) -> None:
+    """It is named as what is missing; an absolute path does not ask for it."""
+
+    def gone() -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    absolute = choose_staging_dir(tmp_path, {}, gone)
+
+    with pytest.raises(StagingDirRefused, match=r"_build/codex_files .* is gone"):
+        choose_staging_dir(None, {}, gone)
+    assert absolute == tmp_path
 
 
 def test_it_is_private_and_tells_others_to_keep_off(tmp_path: Path) -> None:
@@ -67,6 +90,52 @@ def test_preparing_again_changes_nothing(tmp_path: Path) -> None:
 
     assert (layout.root / ".gitignore").read_text() == "mine"
     assert (layout.root / "kept").read_text() == "kept"
+
+
+def test_a_directory_of_something_else_is_not_touched(tmp_path: Path) -> None:
+    """Neither its mode nor what it holds: a home or a repository is no place to stage in."""
+    # F19
+    (tmp_path / "code.py").write_text("x")
+    (tmp_path / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# pip")
+    tmp_path.chmod(0o755)
+
+    with pytest.raises(StagingDirRefused, match="name a new or empty one") as caught:
+        prepare_staging_dir(tmp_path, Disk())
+
+    assert str(tmp_path) in str(caught.value)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["CACHEDIR.TAG", "code.py"]
+
+
+@pytest.mark.parametrize("left", [[], ["CACHEDIR.TAG"], [".lock", "CACHEDIR.TAG", ".gitignore"]])
+def test_what_was_left_half_prepared_is_taken(tmp_path: Path, left: list[str]) -> None:
+    """By a process that was killed, or that is just at it: files of ours, still without text."""
+    (tmp_path / ".partials").mkdir()
+    for name in left:
+        (tmp_path / name).touch()
+
+    prepare_staging_dir(tmp_path, Disk())
+
+    assert {".partials", "CACHEDIR.TAG", ".gitignore"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_one_that_lost_its_marks_is_known_by_its_manifest(tmp_path: Path) -> None:
+    """What is staged there stays in reach."""
+    layout = prepare_staging_dir(tmp_path, Disk())
+    layout.manifest.touch()
+    (tmp_path / "CACHEDIR.TAG").unlink()
+    (tmp_path / ("a" * 64)).mkdir()
+
+    assert prepare_staging_dir(tmp_path, Disk()) == layout
+
+
+@pytest.mark.parametrize("below", ["staging", "a/b/staging"])
+def test_a_file_among_its_parents_is_refused(tmp_path: Path, below: str) -> None:
+    """The message says what stands in the way of the directory."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StagingDirRefused, match=f"{below} cannot be created.* is a file"):
+        prepare_staging_dir(tmp_path / "file" / below, Disk())
 
 
 def test_a_symlink_is_refused(tmp_path: Path) -> None:

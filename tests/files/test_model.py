@@ -90,6 +90,9 @@ def test_reports_and_metrics_are_data_too() -> None:
         ("max_transfers", 0),
         ("max_transfers", True),
         ("max_queued", -1),
+        ("staging_dir", ""),
+        ("staging_dir", Path()),
+        ("staging_dir", "a\0b"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(setting: str, value: object) -> None:

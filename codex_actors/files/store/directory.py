@@ -1,14 +1,15 @@
 """Owns the choice and the preparation of a staging directory.
 
 Invariant: what is used is a real directory of this user that nobody else can enter, and that tells
-version control and backups to keep off. Must not know what is staged in it.
+version control and backups to keep off; a directory that holds anything else is not touched. Must
+not know what is staged in it.
 """
 
 import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 from codex_actors.files.errors import StagingDirRefused
@@ -20,36 +21,63 @@ __all__ = ["STAGING_DIR_VARIABLE", "choose_staging_dir", "opening", "prepare_sta
 STAGING_DIR_VARIABLE = "CODEX_ACTORS_STAGING_DIR"
 
 _DEFAULT = Path("_build/codex_files")
+_TAG = "CACHEDIR.TAG"
 _MARKS = {
     ".gitignore": b"*\n",
-    "CACHEDIR.TAG": (
+    _TAG: (
         b"Signature: 8a477f597d28d172789f06886806bc55\n"
         b"# Staged attachments of codex-actors: see https://bford.info/cachedir/\n"
     ),
 }
 
 
-def choose_staging_dir(configured: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
+def choose_staging_dir(
+    configured: Path | None, environ: Mapping[str, str], cwd: Callable[[], Path] = Path.cwd
+) -> Path:
     """Return the staging directory, absolute: configured, of the environment, or the default.
 
     Relative ones are taken under `cwd`. An empty variable counts as unset.
+
+    Raises:
+        StagingDirRefused: It is relative to a home or a working directory that is not there.
     """
     chosen = configured or Path(environ.get(STAGING_DIR_VARIABLE) or _DEFAULT)
-    return cwd / chosen.expanduser()
+    try:
+        chosen = chosen.expanduser()
+    except RuntimeError as error:
+        raise StagingDirRefused(
+            f"The staging directory {chosen} is in the home of a user that has none here: name it"
+            " without ~."
+        ) from error
+    if chosen.is_absolute():
+        return chosen
+    try:
+        return cwd() / chosen
+    except OSError as error:
+        raise StagingDirRefused(
+            f"The staging directory {chosen} is relative to the working directory, which is gone:"
+            " change to one that is there, or name an absolute path."
+        ) from error
 
 
 def prepare_staging_dir(root: Path, disk: Disk) -> Layout:
     """Create or check a staging directory, and close it to others. Blocking.
 
+    One that is there is taken only if it is empty or a staging directory already.
+
     Raises:
-        StagingDirRefused: A symlink, no directory, or another user's.
+        StagingDirRefused: A symlink, no directory, another user's, or one of something else; it was
+            not touched.
         StagingFull, StagingIOError: It could not be created or marked.
     """
     layout = Layout(root)
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(root)
         created = disk.make_directory(root)
         _check(root, os.lstat(root))
+        if not created:
+            _adopt(layout)
+        # First of all, and at once: what has this folder was, or is being, made by us.
         disk.make_directory(layout.partials)
         for name, content in _MARKS.items():
             _mark(root / name, content, disk)
@@ -79,6 +107,16 @@ def opening(layout: Layout) -> Generator[None]:
         os.close(descriptor)
 
 
+def _make_parents(root: Path) -> None:
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StagingDirRefused(
+            f"The staging directory {root} cannot be created, since one of its parents is a file:"
+            " name another path."
+        ) from error
+
+
 def _check(root: Path, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise StagingDirRefused(
@@ -91,8 +129,29 @@ def _check(root: Path, status: os.stat_result) -> None:
             f"The staging directory {root} belongs to user {status.st_uid}, not to user"
             f" {os.geteuid()}: name one of your own."
         )
-    if stat.S_IMODE(status.st_mode) & 0o077:
+
+
+def _adopt(layout: Layout) -> None:
+    """Close a directory that was there to others, if it is one of ours or may become one."""
+    root = layout.root
+    names = {entry.name for entry in root.iterdir()}
+    if names and not _is_ours(layout, names):
+        raise StagingDirRefused(
+            f"The directory {root} is not empty and no staging directory: name a new or empty one."
+        )
+    if stat.S_IMODE(root.lstat().st_mode) & 0o077:
         root.chmod(DIRECTORY_MODE)
+
+
+def _is_ours(layout: Layout, names: set[str]) -> bool:
+    if layout.partials.name in names:
+        made_first = {layout.partials.name, layout.lock_file.name, *_MARKS}
+        # The tag may be there without its text: by a process that is just writing, or was killed.
+        if layout.manifest.name in names or names <= made_first:
+            return True
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        return (layout.root / _TAG).read_bytes().startswith(_MARKS[_TAG])
+    return False
 
 
 def _mark(path: Path, content: bytes, disk: Disk) -> None:
