@@ -20,7 +20,7 @@ from codex_actors import (
     Supervisor,
 )
 from codex_actors.files import telemetry
-from codex_actors.files.actors.registry import Describe, Perform
+from codex_actors.files.actors.registry import Describe, Owe, Perform
 from codex_actors.files.actors.stage import Collect, StageJob
 from codex_actors.files.actors.sweeper import Reset, RunSweep
 from codex_actors.files.attaching import HasAttachments, attach, detach
@@ -295,11 +295,17 @@ class Files:
         try:
             yield
         finally:
+            done = False
             with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-                # A tree that is gone has released its leases; a manifest that cannot be written
-                # keeps this one until the process ends.
+                # A registry that died may have had it in hand; the next one is asked.
                 with suppress(ActorStopped, FilesError):
                     await self._perform(operation)
+                    done = True
+            if not done:
+                # The manifest is busy or has no room: the registry owes it now. A tree that is gone
+                # has released its leases.
+                with suppress(ActorStopped):
+                    self._registry.cast_nowait(Owe(operation))
 
 
 @asynccontextmanager

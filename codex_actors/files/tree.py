@@ -10,6 +10,7 @@ Invariant: a crash of the registry stops, and so cleans up, every transfer and t
 new registry starts; a crash of one transfer touches nothing else. Must not know what the actors do.
 """
 
+import math
 from collections.abc import Iterable
 
 from codex_actors import (
@@ -54,7 +55,10 @@ def tree_of(environment: Environment) -> SupervisorSpec:
     """Return the tree for an environment; see `files_spec`."""
     return SupervisorSpec(
         [
-            ChildSpec("registry", AttachmentRegistry, args=(environment,)),
+            # Callers that wait for their answers are bound enough; what is owed must always fit.
+            ChildSpec(
+                "registry", AttachmentRegistry, args=(environment,), mailbox_capacity=math.inf
+            ),
             ChildSpec("sweeper", Sweeper, args=(environment,)),
             ChildSpec("transfers", DynamicSupervisorSpec()),
         ],

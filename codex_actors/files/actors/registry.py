@@ -1,9 +1,12 @@
 """Owns the manifest: the one door to it in this process.
 
 Invariant: what was asked while a transaction ran is done together in the next one, so that many
-callers share its cost; nobody is answered before the commit. Must not know what an operation does.
+callers share its cost; nobody is answered before the commit; what is owed is done, however long the
+manifest is busy. Must not know what an operation does.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
 import outcome
@@ -16,8 +19,8 @@ from codex_actors import (
     Cast,
     ExitKind,
     ExitReason,
-    MailboxFull,
     Reply,
+    fault_point,
     handle_call,
     handle_cast,
 )
@@ -41,7 +44,7 @@ from codex_actors.files.model import Metrics
 from codex_actors.files.store.claim import Claim, claim
 from codex_actors.files.store.directory import opening, prepare_staging_dir
 
-__all__ = ["AttachmentRegistry", "Describe", "GetClaim", "Perform"]
+__all__ = ["AttachmentRegistry", "Describe", "GetClaim", "Owe", "Perform"]
 
 MAX_BATCH = 128  # more would keep other processes from the manifest for too long
 
@@ -53,6 +56,17 @@ class Perform(Call[T], Generic[T]):
     """Carry out an operation on the manifest."""
 
     operation: Operation[T]
+
+
+@frozen
+class Owe(Cast):
+    """Carry out an operation for somebody who has given up waiting for it.
+
+    It joins every batch until one of them is committed. A call does not do: one that nobody waits
+    for any more is not carried out.
+    """
+
+    operation: Operation[Any]
 
 
 @frozen
@@ -76,6 +90,7 @@ class AttachmentRegistry(Actor):
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._waiting: list[tuple[Operation[Any], Reply[Any]]] = []
+        self._owed: list[Operation[Any]] = []
         self._flush_is_queued = False
         self._hits = 0
         self._misses = 0
@@ -89,10 +104,14 @@ class AttachmentRegistry(Actor):
             environment.events.emit(telemetry.rebuilt(self._manifest.aside, settled))
 
     async def terminate(self, reason: ExitReason) -> None:
-        """Close the manifest; after a crash, keep the claim for the next incarnation."""
+        """Close the manifest; after a crash, keep claim and debts for the next incarnation."""
         leaves = reason.kind in {ExitKind.NORMAL, ExitKind.SHUTDOWN}
+        if not leaves:
+            for operation in self._owed:
+                with suppress(ActorStopped):
+                    self.ref.cast_nowait(Owe(operation))
         now = self._environment.clock.now()
-        await self._environment.blocking.run(_close, self._manifest, leaves, now)
+        await self._environment.blocking.run(_close, self._manifest, self._owed, leaves, now)
 
     @handle_call(Describe)
     async def describe(self, _message: Describe) -> Environment:
@@ -108,16 +127,13 @@ class AttachmentRegistry(Actor):
     async def perform(self, message: Perform[Any], reply: Reply[Any]) -> None:
         """Take an operation into the batch, which ends behind what is already in the mailbox."""
         self._waiting.append((message.operation, reply))
-        if len(self._waiting) >= MAX_BATCH:
-            await self._flush()
-        elif not self._flush_is_queued:
-            try:
-                self.ref.cast_nowait(_Flush())
-            except (MailboxFull, ActorStopped):
-                # No room, or draining: then the batch ends here.
-                await self._flush()
-            else:
-                self._flush_is_queued = True
+        await self._flush_soon()
+
+    @handle_cast(Owe)
+    async def owe(self, message: Owe) -> None:
+        """Take an operation into this and, until it is done, every later batch."""
+        self._owed.append(message.operation)
+        await self._flush_soon()
 
     @handle_cast(_Flush)
     async def flush(self, _message: _Flush) -> None:
@@ -125,22 +141,48 @@ class AttachmentRegistry(Actor):
         self._flush_is_queued = False
         await self._flush()
 
+    async def _flush_soon(self) -> None:
+        if len(self._waiting) >= MAX_BATCH:
+            await self._flush()
+        elif not self._flush_is_queued:
+            try:
+                self.ref.cast_nowait(_Flush())
+            except ActorStopped:
+                await self._flush()  # draining: then the batch ends here
+            else:
+                self._flush_is_queued = True
+
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         batch = [(operation, reply) for operation, reply in waiting if not reply.abandoned]
-        if not batch:
+        owed = self._owed
+        operations = [*owed, *(operation for operation, _ in batch)]
+        if not operations:
             return
         environment = self._environment
-        operations = [operation for operation, _ in batch]
+        await fault_point("registry.committing")
         try:
             results = await environment.blocking.run(
                 self._manifest.execute, operations, environment.clock.now()
             )
         except FilesError as error:
             # One error object per caller: raising one in many tasks would mix their tracebacks.
-            results = [outcome.Error(_copy(error)) for _ in batch]
-        for (_, reply), result in zip(batch, results, strict=True):
+            results = [outcome.Error(_copy(error)) for _ in operations]
+        await fault_point("registry.committed")
+        self._owed = [
+            operation
+            for operation, result in zip(owed, results, strict=False)
+            if not self._is_settled(result)
+        ]
+        for (_, reply), result in zip(batch, results[len(owed) :], strict=True):
             self._answer(reply, result)
+
+    def _is_settled(self, result: Result) -> bool:
+        if isinstance(result, outcome.Error):
+            return False
+        if isinstance(result.value, Swept):
+            self._tell(result.value)
+        return True
 
     def _answer(self, reply: Reply[Any], result: Result) -> None:
         if isinstance(result, outcome.Error):
@@ -209,10 +251,16 @@ def _rebuild(manifest: Manifest, environment: Environment, now: int) -> Settled:
     )
 
 
-def _close(manifest: Manifest, leaves: bool, now: int) -> None:  # noqa: FBT001 - crosses a thread hop
+def _close(
+    manifest: Manifest,
+    owed: Sequence[Operation[Any]],
+    leaves: bool,  # noqa: FBT001 - crosses a thread hop
+    now: int,
+) -> None:
     try:
-        if leaves and manifest.claim.is_last:
-            manifest.execute([ReleaseOwnLeases()], now)
+        last = [ReleaseOwnLeases()] if manifest.claim.is_last else []
+        if leaves and (owed or last):
+            manifest.execute([*owed, *last], now)
     finally:
         manifest.close()
         if leaves:
