@@ -11,7 +11,11 @@ from typing import Protocol, TypeVar, TypeVarTuple
 import trio
 from attrs import frozen
 
-__all__ = ["Blocking", "Inline", "Threads", "run_steps"]
+__all__ = ["CLEANUP_SECONDS", "Blocking", "Inline", "Threads", "run_steps"]
+
+# How long what cleans up may wait for its turn: for a free thread, or for an actor to end. It does
+# not cut short what a thread has begun, which is never abandoned.
+CLEANUP_SECONDS = 5.0
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -24,6 +24,7 @@ from codex_actors.files.actors.registry import Describe, Owe, Perform
 from codex_actors.files.actors.stage import Collect, StageJob
 from codex_actors.files.actors.sweeper import Reset, RunSweep
 from codex_actors.files.attaching import HasAttachments, attach, detach
+from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.content_type import validate_content_type
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError, InvalidName, TransfersBusy
@@ -40,8 +41,6 @@ from codex_actors.files.tree import stage_spec
 from codex_actors.files.ttl import validate_ttl
 
 __all__ = ["Files"]
-
-CLEANUP_SECONDS = 5.0
 
 O = TypeVar("O", bound=HasAttachments)  # noqa: E741 - the options
 T = TypeVar("T")
@@ -280,15 +279,15 @@ class Files:
             if feed is not None:
                 await feed.pump()
             return await actor.call(Collect(), timeout=math.inf)
-        except ActorStopped as error:
+        except BaseException as error:
+            actor.kill()
+            with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+                await actor.wait_stopped()  # its partial file is gone then
+            if not isinstance(error, ActorStopped) or error.ref.path != actor.path:
+                raise
             # Whether it died before or after it was asked is no matter to the caller.
             died = ActorDied(error.ref, error.reason)
             raise died from died.__cause__
-        except BaseException:
-            actor.kill()
-            with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-                await actor.wait_stopped()
-            raise
 
     @asynccontextmanager
     async def _finally(self, operation: Operation[Any]) -> AsyncGenerator[None]:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import trio
 
 from codex_actors import ChildStartError, DynamicSupervisor, Supervisor, open_supervisor
+from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.environment import Environment, Seams
 from codex_actors.files.errors import FilesError
 from codex_actors.files.facade import Files
@@ -21,8 +22,6 @@ from codex_actors.files.telemetry import EventHandler
 from codex_actors.files.tree import tree_of
 
 __all__ = ["files_from", "open_files"]
-
-CLEANUP_SECONDS = 5.0
 
 
 def files_from(supervisor: Supervisor | DynamicSupervisor) -> Files:

@@ -4,14 +4,16 @@ Invariant: whatever ends it, its own partial file is gone and nobody else's is t
 know how a hit is found, nor who waits for it.
 """
 
+import math
 from collections.abc import Sequence
 
 import outcome
 import trio
 from attrs import frozen
 
-from codex_actors import Actor, ActorRef, Call, handle_call
+from codex_actors import Actor, ActorRef, Call, fault_point, handle_call
 from codex_actors.files.actors.registry import GetClaim, Perform
+from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.staging import Publish, Staged, StageRequest
@@ -25,9 +27,6 @@ from codex_actors.files.store.partial import (
 )
 
 __all__ = ["Collect", "StageActor", "StageJob", "stage"]
-
-FOREVER = float("inf")
-CLEANUP_SECONDS = 5.0
 
 
 @frozen
@@ -67,6 +66,10 @@ class StageActor(Actor):
             self._result = outcome.Error(error)
         except trio.EndOfChannel:
             self.stop()  # the caller has gone in the middle of its bytes: nobody will collect
+        finally:
+            if isinstance(self._job.source, PumpedSource):
+                # Also when it never came to reading: the caller must not wait for room for ever.
+                self._job.source.chunks.close()
 
     @handle_call(Collect, raises=(FilesError,))
     async def collect(self, _message: Collect) -> Staged:
@@ -77,7 +80,7 @@ class StageActor(Actor):
 
     async def _stage(self) -> Staged:
         environment, job = self._environment, self._job
-        claim = await self._registry.call(GetClaim(), timeout=FOREVER)
+        claim = await self._registry.call(GetClaim(), timeout=math.inf)
         partial = Partial(
             claim.new_partial(),
             environment.disk,
@@ -86,10 +89,13 @@ class StageActor(Actor):
         )
         published = False
         try:
+            await fault_point("stage.started")
             copied = await self._fill(partial)
+            await fault_point("stage.copied")
             publish = Publish(copied, job.request, environment.quota, job.verify)
-            staged = await self._registry.call(Perform(publish), timeout=FOREVER)
+            staged = await self._registry.call(Perform(publish), timeout=math.inf)
             published = True  # and the partial file was removed with the same commit
+            await fault_point("stage.published")
         finally:
             if not published:
                 with trio.move_on_after(CLEANUP_SECONDS, shield=True):
@@ -113,13 +119,13 @@ class StageActor(Actor):
         await blocking.run(partial.create)
         waiting: list[bytes] = []
         size = 0
-        async with chunks:
-            while (chunk := await chunks.receive()) is not None:
-                waiting.append(chunk)
-                size += len(chunk)
-                if size >= CHUNK_BYTES:  # small chunks share a hop to the thread
-                    await blocking.run(_write, partial, waiting)
-                    waiting, size = [], 0
+        while (chunk := await chunks.receive()) is not None:
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= CHUNK_BYTES:  # small chunks share a hop to the thread
+                await blocking.run(_write, partial, waiting)
+                waiting, size = [], 0
+                await fault_point("stage.chunk")
         return await blocking.run(_finish, partial, waiting)
 
 

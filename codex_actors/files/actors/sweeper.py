@@ -4,6 +4,7 @@ Invariant: it decides nothing by itself; every chunk is one operation of the reg
 go on between chunks. A failed sweep is reported and tried again at the next tick.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from codex_actors import (
     Call,
     Info,
     Supervisor,
+    fault_point,
     handle_call,
     handle_info,
 )
@@ -36,8 +38,6 @@ from codex_actors.files.store.claim import is_dead, owners, remove_dead
 from codex_actors.files.store.layout import Layout
 
 __all__ = ["Reset", "RunSweep", "Sweeper"]
-
-FOREVER = float("inf")
 
 
 @frozen
@@ -99,7 +99,7 @@ class Sweeper(Actor):
         """Remove everything, unless leases are held."""
         if message.force:
             return await self._sweep(Scope.ALL, "reset")
-        await self._registry.call(Perform(RequireNoLeases()), timeout=FOREVER)
+        await self._registry.call(Perform(RequireNoLeases()), timeout=math.inf)
         return await self._sweep(Scope.UNLEASED, "reset")
 
     async def _try(self, work: Callable[[], Awaitable[object]], occasion: str) -> None:
@@ -118,8 +118,9 @@ class Sweeper(Actor):
         failed: list[Attachment] = []
         after = START
         while True:
+            await fault_point("sweeper.sweeping")
             operation = Sweep(scope, after, dry_run)
-            swept = await self._registry.call(Perform(operation), timeout=FOREVER)
+            swept = await self._registry.call(Perform(operation), timeout=math.inf)
             removed += swept.removed
             failed += swept.failed
             if swept.cursor is None:
@@ -135,9 +136,9 @@ class Sweeper(Actor):
 
     async def _collect_the_dead(self) -> None:
         registry, blocking = self._registry, self._environment.blocking
-        mine = await registry.call(GetClaim(), timeout=FOREVER)
+        mine = await registry.call(GetClaim(), timeout=math.inf)
         dead = await blocking.run(_dead_owners, mine.layout, mine.owner)
-        await registry.call(Perform(ForgetDeadLeases()), timeout=FOREVER)
+        await registry.call(Perform(ForgetDeadLeases()), timeout=math.inf)
         if dead:
             await blocking.run(_remove_folders, mine.layout, dead)
 
@@ -145,16 +146,16 @@ class Sweeper(Actor):
         """Look for files that a process left between their link and its commit."""
         environment, registry = self._environment, self._registry
         config, blocking = environment.config, environment.blocking
-        layout = (await registry.call(GetClaim(), timeout=FOREVER)).layout
+        layout = (await registry.call(GetClaim(), timeout=math.inf)).layout
         for some in chunked(await blocking.run(contents, layout)):
-            keys = await registry.call(Perform(FindStrays(some)), timeout=FOREVER)
+            keys = await registry.call(Perform(FindStrays(some)), timeout=math.inf)
             for part in chunked(keys):
                 strays = [
                     await blocking.run(judge, layout, environment.disk, key, config.algorithm)
                     for key in part
                 ]
                 operation = SettleStrays(tuple(strays), config.default_ttl)
-                settled = await registry.call(Perform(operation), timeout=FOREVER)
+                settled = await registry.call(Perform(operation), timeout=math.inf)
                 if settled.adopted or settled.quarantined:
                     environment.events.emit(telemetry.rebuilt(None, settled))
 
