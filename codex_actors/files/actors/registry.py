@@ -29,14 +29,7 @@ from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ReleaseOwnLeases
 from codex_actors.files.index.manifest import Manifest, Result
-from codex_actors.files.index.recovery import (
-    FindStrays,
-    Settled,
-    SettleStrays,
-    chunked,
-    contents,
-    judge,
-)
+from codex_actors.files.index.recovery import Settled, advance, settling
 from codex_actors.files.index.staging import Staged
 from codex_actors.files.index.sweeping import Swept
 from codex_actors.files.index.transaction import Operation
@@ -235,20 +228,12 @@ def _open(environment: Environment, now: int) -> tuple[Manifest, Settled]:
 
 def _rebuild(manifest: Manifest, environment: Environment, now: int) -> Settled:
     """Enter what the directories hold into a manifest that is new."""
-    config = environment.config
-    parts = [Settled()]
-    for some in chunked(contents(manifest.layout)):
-        (keys,) = manifest.execute([FindStrays(some)], now)
-        for part in chunked(keys.unwrap()):
-            strays = tuple(
-                judge(manifest.layout, environment.disk, key, config.algorithm) for key in part
-            )
-            (settled,) = manifest.execute([SettleStrays(strays, config.default_ttl)], now)
-            parts.append(settled.unwrap())
-    return Settled(
-        tuple(attachment for part in parts for attachment in part.adopted),
-        tuple(path for part in parts for path in part.quarantined),
-    )
+    steps = settling(manifest.layout, environment.disk, environment.config)
+    step = advance(steps, None)
+    while not isinstance(step, Settled):
+        answer = None if step is None else manifest.execute([step], now)[0].unwrap()
+        step = advance(steps, answer)
+    return step
 
 
 def _close(

@@ -25,13 +25,7 @@ from codex_actors.files.actors.registry import GetClaim, Perform
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ForgetDeadLeases
-from codex_actors.files.index.recovery import (
-    FindStrays,
-    SettleStrays,
-    chunked,
-    contents,
-    judge,
-)
+from codex_actors.files.index.recovery import Settled, advance, settling
 from codex_actors.files.index.sweeping import START, RequireNoLeases, Scope, Sweep
 from codex_actors.files.model import Attachment, CleanupReport
 from codex_actors.files.store.claim import is_dead, owners, remove_dead
@@ -145,19 +139,16 @@ class Sweeper(Actor):
     async def _settle_strays(self) -> None:
         """Look for files that a process left between their link and its commit."""
         environment, registry = self._environment, self._registry
-        config, blocking = environment.config, environment.blocking
         layout = (await registry.call(GetClaim(), timeout=math.inf)).layout
-        for some in chunked(await blocking.run(contents, layout)):
-            keys = await registry.call(Perform(FindStrays(some)), timeout=math.inf)
-            for part in chunked(keys):
-                strays = [
-                    await blocking.run(judge, layout, environment.disk, key, config.algorithm)
-                    for key in part
-                ]
-                operation = SettleStrays(tuple(strays), config.default_ttl)
-                settled = await registry.call(Perform(operation), timeout=math.inf)
-                if settled.adopted or settled.quarantined:
-                    environment.events.emit(telemetry.rebuilt(None, settled))
+        steps = settling(layout, environment.disk, environment.config)
+        step = await environment.blocking.run(advance, steps, None)
+        while not isinstance(step, Settled):
+            answer: object = None
+            if step is not None:
+                answer = await registry.call(Perform(step), timeout=math.inf)
+            if isinstance(answer, Settled) and (answer.adopted or answer.quarantined):
+                environment.events.emit(telemetry.rebuilt(None, answer))
+            step = await environment.blocking.run(advance, steps, answer)
 
 
 def _dead_owners(layout: Layout, mine: str) -> list[str]:

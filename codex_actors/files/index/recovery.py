@@ -6,16 +6,16 @@ is adopted with the default time to live, anything else is quarantined. Knows no
 """
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from codex_actors.files.content_type import HEAD_BYTES, detect_content_type
 from codex_actors.files.errors import InvalidName
-from codex_actors.files.index.transaction import Row, Transaction
-from codex_actors.files.model import Algorithm, Attachment
+from codex_actors.files.index.transaction import Operation, Row, Transaction
+from codex_actors.files.model import Algorithm, Attachment, FilesConfig
 from codex_actors.files.names import validate_name
 from codex_actors.files.store.disk import Disk, staging_error
 from codex_actors.files.store.hashing import digest_of
@@ -27,10 +27,11 @@ __all__ = [
     "FindStrays",
     "SettleStrays",
     "Settled",
+    "Settling",
     "Stray",
-    "chunked",
-    "contents",
+    "advance",
     "judge",
+    "settling",
 ]
 
 CHUNK = 64  # directories, or strays, in one transaction
@@ -112,13 +113,51 @@ class SettleStrays:
         return Settled(tuple(adopted), tuple(quarantined))
 
 
-def contents(layout: Layout) -> list[str]:
-    """Return the checksums for which there are directories. Blocking."""
+# Asks for operations and is sent what they gave; None where it may be left.
+Settling: TypeAlias = Generator[Operation[Any] | None, Any, Settled]
+
+
+def settling(layout: Layout, disk: Disk, config: FilesConfig) -> Settling:
+    """Walk a staging directory and settle all strays; return what became of them. Blocking.
+
+    It only reads: what it asks for, in transactions of a bounded size, is for its driver to do.
+
+    Raises:
+        StagingIOError: A stray cannot be read.
+    """
+    parts: list[Settled] = []
+    for checksums in _chunked(_contents(layout)):
+        keys: tuple[Key, ...] = yield FindStrays(checksums)
+        for some in _chunked(keys):
+            strays: list[Stray] = []
+            for key in some:
+                strays.append(judge(layout, disk, key, config.algorithm))
+                yield None
+            settled: Settled = yield SettleStrays(tuple(strays), config.default_ttl)
+            parts.append(settled)
+    return Settled(
+        tuple(attachment for part in parts for attachment in part.adopted),
+        tuple(path for part in parts for path in part.quarantined),
+    )
+
+
+def advance(steps: Settling, answer: object) -> Operation[Any] | Settled | None:
+    """Take a settling one step further; return what it asks for, or in the end what it did.
+
+    Blocking. A StopIteration cannot come out of a worker thread.
+    """
+    try:
+        return steps.send(answer)
+    except StopIteration as stop:
+        value: Settled = stop.value
+        return value
+
+
+def _contents(layout: Layout) -> list[str]:
     return sorted(entry.name for entry in layout.root.iterdir() if layout.is_checksum(entry.name))
 
 
-def chunked(items: Sequence[T]) -> Iterator[tuple[T, ...]]:
-    """Return items in tuples of at most `CHUNK`."""
+def _chunked(items: Sequence[T]) -> Iterator[tuple[T, ...]]:
     for start in range(0, len(items), CHUNK):
         yield tuple(items[start : start + CHUNK])
 
