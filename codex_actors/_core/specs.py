@@ -58,7 +58,8 @@ class Backoff:
     """A growing pause before each restart of one child (not in OTP; off by default).
 
     The pause before the n-th restart in a row is random between 0 and
-    `min(max, base * factor**n)` ("full jitter").
+    `min(max, base * factor**n)` ("full jitter").  Under a group strategy the pause comes
+    first: the siblings run on until the group is stopped and started together.
 
     Args:
         base: the first bound, in seconds.

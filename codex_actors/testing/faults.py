@@ -1,7 +1,7 @@
 """Faults on purpose: crash, hang, slow down or cancel a child, by its path.
 
     faults = Faults()
-    faults.crash("registry", on=Publish, nth=2)
+    faults.crash("counter", on=Add, nth=2)
     faults.hang("transfers/stage-1", at="stage.copied")
     with faults:
         async with open_supervisor(tree) as supervisor: ...
