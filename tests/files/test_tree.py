@@ -137,11 +137,14 @@ async def test_a_killed_transfer_fails_its_caller_only(config: FilesConfig, root
             (child,) = files.supervisor.subtree("transfers").which_children()
             nursery.start_soon(stage_spared)
             await spared.reached.wait()
+            both = partials_of(root)
             assert child.ref is not None
             child.ref.kill()
             doomed.go_on.set()
 
-        assert len(partials_of(root)) <= 1
+        (kept,) = partials_of(root)
+        assert len(both) == 2
+        assert kept == both[1]
         spared.go_on.set()
         with trio.fail_after(10):
             while not await files.list_staged():
