@@ -24,6 +24,7 @@ __all__ = [
     "StagingDirRefused",
     "StagingFull",
     "StagingIOError",
+    "SystemCallError",
     "TransfersBusy",
 ]
 
@@ -32,11 +33,19 @@ class FilesError(Exception):
     """Base of everything that goes wrong with files and attachments."""
 
 
-class SourceNotFound(FilesError, FileNotFoundError):
+class SystemCallError(FilesError, OSError):
+    """Base of those that the operating system answered: a sentence, with `errno` and `filename`."""
+
+    def __str__(self) -> str:
+        """Return the sentence, which names the file, without the number before it."""
+        return self.strerror or super().__str__()
+
+
+class SourceNotFound(SystemCallError, FileNotFoundError):
     """The path to stage does not exist."""
 
 
-class SourceNotReadable(FilesError, PermissionError):
+class SourceNotReadable(SystemCallError, PermissionError):
     """The path to stage exists, but this process may not read it."""
 
 
@@ -64,11 +73,11 @@ class InvalidConfig(FilesError, ValueError):
     """A setting of `FilesConfig` that makes no sense."""
 
 
-class StagingFull(FilesError, OSError):
+class StagingFull(SystemCallError):
     """The file system of the staging directory has no room left (`errno` says which kind)."""
 
 
-class StagingIOError(FilesError, OSError):
+class StagingIOError(SystemCallError):
     """Another error of reading or writing in the staging directory; keeps its `errno`."""
 
 

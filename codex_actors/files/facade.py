@@ -28,7 +28,7 @@ from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.content_type import validate_content_type
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError, InvalidName, TransfersBusy
-from codex_actors.files.index.leasing import ReleaseLease, TakeLease
+from codex_actors.files.index.leasing import ReleaseLease, TakeLease, not_found
 from codex_actors.files.index.queries import Count, Find, ListStaged
 from codex_actors.files.index.staging import FindStaged, Staged, StageRequest
 from codex_actors.files.index.sweeping import EndTemporary, Remove
@@ -130,6 +130,9 @@ class Files:
         Raises:
             AttachmentNotFound: There is none, or its file is gone.
         """
+        for text in (checksum, name or ""):
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise not_found(checksum, name)  # no Unicode: neither SQLite nor anybody has it
         return await self._perform(Find(checksum, name))
 
     async def remove(self, attachment: Attachment) -> None:
@@ -152,7 +155,10 @@ class Files:
             transfers_queued=slots.tasks_waiting,
         )
 
-    async def force_cleanup(self, *, dry_run: bool = False) -> CleanupReport:
+    async def force_cleanup(
+        self,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - the interface by design: `force_cleanup(True)`
+    ) -> CleanupReport:
         """Remove what has expired and is not in use, now.
 
         Args:
@@ -160,7 +166,10 @@ class Files:
         """
         return await self._sweeper.call(RunSweep(dry_run), timeout=math.inf)
 
-    async def reset(self, *, force: bool = False) -> CleanupReport:
+    async def reset(
+        self,
+        force: bool = False,  # noqa: FBT001, FBT002 - the interface by design: `reset(True)`
+    ) -> CleanupReport:
         """Remove every attachment, persistent ones and those of other processes too.
 
         Args:
@@ -326,7 +335,7 @@ async def _slot(slots: trio.CapacityLimiter, config: FilesConfig) -> AsyncGenera
 def _name_of(source: object) -> str:
     if isinstance(source, PathSource):
         return source.path.name
-    raise InvalidName("Only a path has a name of its own: pass name=.")
+    raise InvalidName("Only a path has a name of its own: give what is staged a name (name=).")
 
 
 def _new_lease() -> str:

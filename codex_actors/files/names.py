@@ -27,7 +27,7 @@ def validate_name(name: str) -> str:
     fault = _fault(name)
     if fault is not None:
         shown = name if len(name) <= MAX_NAME_BYTES else name[:40] + "…"
-        raise InvalidName(f"The name {shown!r} {fault}. Pass another one as name=.")
+        raise InvalidName(f"The name {shown!r} {fault}: give it another name.")
     return name
 
 

@@ -5,6 +5,7 @@ exceptions pass unchanged; an end that was not announced is never taken for the 
 Must not know where the bytes go.
 """
 
+import errno
 import inspect
 import os
 from collections.abc import AsyncGenerator, AsyncIterable
@@ -16,6 +17,7 @@ import trio
 from attrs import frozen
 
 from codex_actors.files.blocking import Blocking
+from codex_actors.files.errors import SourceNotFound
 
 __all__ = [
     "BinaryFile",
@@ -117,10 +119,12 @@ def classify(source: StageSource) -> PathSource | ByteSource | None:
 
     Raises:
         TypeError: It is nothing that can be staged.
+        SourceNotFound: No file can have that path, or it is relative to a working directory that is
+            gone.
     """
     match source:
         case str() | os.PathLike():
-            return PathSource(Path(source).absolute())
+            return PathSource(_absolute(Path(source)))
         case bytes() | bytearray() | memoryview():
             return ByteSource(bytes(source))  # of bytes that may change, those of now
         case AsyncIterable() | BinaryFile():
@@ -130,6 +134,29 @@ def classify(source: StageSource) -> PathSource | ByteSource | None:
                 f"{type(source).__name__} cannot be staged: pass a path, bytes, a binary file"
                 " object, an async iterable of bytes or a ReceiveStream."
             )
+
+
+def _absolute(path: Path) -> Path:
+    if not _is_possible(path):
+        raise SourceNotFound(
+            errno.ENOENT, f"There can be no file {str(path)!r} to stage: check the path.", str(path)
+        )
+    try:
+        return path.absolute()
+    except FileNotFoundError as error:
+        raise SourceNotFound(
+            error.errno,
+            f"{path} is relative to the working directory, which is gone: change to one that is"
+            " there, or name an absolute path.",
+            str(path),
+        ) from error
+
+
+def _is_possible(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def open_feed(source: Any, blocking: Blocking) -> Feed:

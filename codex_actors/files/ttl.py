@@ -24,11 +24,11 @@ def validate_ttl(ttl: Any) -> float:
         InvalidTTL: Negative, not a number, or longer than a century without being infinite.
     """
     if isinstance(ttl, bool) or not isinstance(ttl, int | float):
-        raise InvalidTTL(f"The ttl {ttl!r} is not a number: give seconds, or math.inf for ever.")
+        raise InvalidTTL(f"The ttl {ttl!r} is not a number: give seconds, or infinity for ever.")
     if math.isnan(ttl) or ttl < 0:
         raise InvalidTTL(f"The ttl {ttl!r} is not a duration: give seconds of at least 0.")
     if MAX_TTL < ttl < math.inf:
-        raise InvalidTTL(f"The ttl {ttl!r} is over a century: give math.inf for ever.")
+        raise InvalidTTL(f"The ttl {ttl!r} is over a century: give infinity for ever.")
     return float(ttl)
 
 

@@ -177,6 +177,7 @@ async def test_a_dry_run_tells_what_would_go(
         report = await files.force_cleanup(dry_run=True)
 
         assert (report.count, report.bytes, report.attachments) == (1, 1, (attachment,))
+        assert await files.force_cleanup(True) == report
         assert tree_of(root) == before
 
 
@@ -263,7 +264,7 @@ async def test_remove_and_reset(root: Path, autojump_clock: trio.testing.MockClo
         with pytest.raises(AttachmentNotFound):
             await files.remove(first)
         async with files.lease(second):
-            report = await files.reset(force=True)
+            report = await files.reset(True)
 
         assert report.attachments == (second,)
         assert tree_of(root) == empty

@@ -53,4 +53,4 @@ def test_names_that_are_no_single_file_are_refused(name: str) -> None:
 
     assert isinstance(caught.value, FilesError)
     assert isinstance(caught.value, ValueError)
-    assert "name=" in str(caught.value)
+    assert "give it another name" in str(caught.value)

@@ -273,7 +273,10 @@ def test_failed_system_calls_are_typed(
     assert isinstance(caught.value, builtin)
     if isinstance(caught.value, OSError):
         assert caught.value.errno == code
+        assert str(caught.value.filename).startswith(str(tmp_path))
     assert str(tmp_path) in str(caught.value)
+    assert not str(caught.value).startswith("[Errno")
+    assert str(caught.value).endswith(".")
     assert not (tmp_path / "0.partial").exists()
 
 

@@ -15,6 +15,7 @@ from files_support import partials_of, tree_of
 
 from codex_actors.files import (
     Attachment,
+    AttachmentNotFound,
     Event,
     Files,
     FilesConfig,
@@ -269,6 +270,32 @@ async def test_paths_that_are_no_files_are_refused_at_once(
             assert tree_of(files_root(config)) == before
             assert (await files.stage(b"x", name="x")).size == 1
     assert "codex.attachment.failed" in [event.name for event in told]
+
+
+@pytest.mark.parametrize("path", ["nul\0", "/nul\0/x", "\ud800"])
+async def test_a_path_that_no_file_can_have_is_not_found(config: FilesConfig, path: str) -> None:
+    """Told to its caller, and to nobody else: the registry does not stumble over it."""
+    async with open_files(config) as files:
+        with pytest.raises(SourceNotFound, match="check the path"):
+            await files.stage(path, name="x")
+        with pytest.raises(AttachmentNotFound):
+            await files.get("\ud800", path)
+
+
+async def test_a_relative_path_in_a_directory_that_is_gone_is_not_found(
+    config: FilesConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says that it is the working directory that is missing."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    async with open_files(config) as files:
+        with pytest.raises(
+            SourceNotFound, match=r"^report.txt .* working directory, which is gone"
+        ):
+            await files.stage("report.txt")
 
 
 async def test_the_callers_own_exception_passes_unchanged(config: FilesConfig) -> None:

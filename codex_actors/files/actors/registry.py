@@ -7,6 +7,7 @@ manifest is busy. Must not know what an operation does.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Any, Generic, TypeVar, cast
 
 import outcome
@@ -255,6 +256,6 @@ def _close(
 
 
 def _copy(error: FilesError) -> FilesError:
-    twin = type(error)(*error.args)
+    twin = copy(error)  # with the file's name, which is not among the arguments
     twin.__cause__ = error
     return twin

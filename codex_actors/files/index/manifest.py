@@ -134,13 +134,20 @@ def _manifest_error(error: sqlite3.Error, layout: Layout) -> FilesError:
     if code == sqlite3.SQLITE_FULL:
         return StagingFull(
             errno.ENOSPC,
-            "No room for the manifest: free some, or move staging_dir",
+            f"There is no room for the manifest {layout.manifest}: free some, or name another"
+            " staging directory.",
             str(layout.manifest),
         )
     if code == sqlite3.SQLITE_BUSY:
         return StagingIOError(
             errno.EBUSY,
-            "Another process has held the manifest for too long: try again, or find it",
+            f"Another process has held the manifest {layout.manifest} for too long: try again, or"
+            " end that process.",
             str(layout.manifest),
         )
-    return StagingIOError(errno.EIO, f"The manifest failed ({error})", str(layout.manifest))
+    return StagingIOError(
+        errno.EIO,
+        f"The manifest {layout.manifest} failed ({error}): check the disk that it is on, and who"
+        " may write there.",
+        str(layout.manifest),
+    )

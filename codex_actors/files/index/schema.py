@@ -118,7 +118,7 @@ def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
     if version > SCHEMA_VERSION:
         raise ManifestTooNew(
             f"The manifest {path} has version {version}, and this package knows versions up to"
-            f" {SCHEMA_VERSION}: upgrade codex-actors, or name another staging_dir."
+            f" {SCHEMA_VERSION}: upgrade codex-actors, or name another staging directory."
         )
 
 

@@ -111,7 +111,8 @@ def claim(layout: Layout, disk: Disk) -> Claim:
                 _claims[os.getpid(), layout.root] = fresh
                 return fresh
     raise StagingIOError(
-        f"Another process keeps removing {layout.partials}/*: stop it, or name another staging_dir"
+        f"Another process keeps removing {layout.partials}/*: stop it, or name another staging"
+        " directory."
     )
 
 

@@ -33,11 +33,14 @@ def staging_error(error: OSError, path: Path) -> FilesError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in _FULL:
         return StagingFull(
-            error.errno, f"No room to stage ({reason}): free some, or move staging_dir", str(path)
+            error.errno,
+            f"There is no room for {path} ({reason}): free some, or name another staging"
+            " directory.",
+            str(path),
         )
     return StagingIOError(
         error.errno or errno.EIO,
-        f"Staging failed ({reason}): check the staging directory and try again",
+        f"The staging directory failed at {path} ({reason}): check it, or name another one.",
         str(path),
     )
 

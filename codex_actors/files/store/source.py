@@ -74,15 +74,20 @@ def source_error(error: OSError, path: Path) -> FilesError:
     """Return the typed error for a source that could not be opened or read."""
     code = error.errno or errno.EIO
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return SourceNotFound(code, "There is no file to stage: check the path", str(path))
+        return SourceNotFound(code, f"There is no file {path} to stage: check the path.", str(path))
     if isinstance(error, PermissionError):
         return SourceNotReadable(
-            code, "The file to stage may not be read: grant this user read permission", str(path)
+            code,
+            f"The file {path} may not be read by this user: grant read permission, also to the"
+            " directories above it.",
+            str(path),
         )
     if error.errno in {errno.ENXIO, errno.ENODEV}:
         return _irregular(path, "a socket or device")
     return StagingIOError(
-        code, f"The file to stage cannot be read ({os.strerror(code)})", str(path)
+        code,
+        f"The file {path} cannot be read ({os.strerror(code)}): check the disk that it is on.",
+        str(path),
     )
 
 
