@@ -5,20 +5,27 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from attrs import frozen
+from codex_support import needs_codex, png
 
+from codex_actors.codex.lines import LineReader
 from codex_actors.testing import ModelRequest, ModelServer, assistant_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
 
 async def talk(server: ModelServer, sent: bytes) -> bytes:
@@ -270,8 +277,8 @@ def test_address_is_known_only_while_running() -> None:
 
 
 @asynccontextmanager
-async def open_program(*arguments: str) -> AsyncGenerator[tuple[trio.Process, str]]:
-    """Run the server as a program; gives the process and the base URL of its ready line."""
+async def open_program(*arguments: str) -> AsyncGenerator[Program]:
+    """Run the server as a program, and stop it when the block ends."""
     module = "codex_actors.testing.model_server"
     command = [sys.executable, "-W", "error", "-m", module, *arguments]
     async with trio.open_nursery() as nursery:
@@ -279,42 +286,171 @@ async def open_program(*arguments: str) -> AsyncGenerator[tuple[trio.Process, st
             partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
         )
         assert process.stdout is not None
-        line = b""
-        while not line.endswith(b"\n"):
-            line += await process.stdout.receive_some()
-        word, url = line.decode().split()
+        lines = LineReader(process.stdout, max_line=10_000)
+        word, url = (await next_line(lines)).split()
         assert word == "ready"
-        yield process, url
+        yield Program(process, url, lines)
         nursery.cancel_scope.cancel()
+
+
+@frozen
+class Program:
+    """A server that runs as a program: what it has printed after its first line is in `lines`."""
+
+    process: trio.Process
+    url: str
+    lines: LineReader
+
+    async def open_stream(self) -> trio.SocketStream:
+        """Connect to the server."""
+        port = int(self.url.removesuffix("/v1").rpartition(":")[2])
+        return await trio.open_tcp_stream("127.0.0.1", port)
+
+
+async def next_line(lines: LineReader) -> str:
+    """Return the next line of a program that has not ended."""
+    line = await lines.next_line()
+    assert line is not None
+    return line.decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_program_ends_by_signal(number: signal.Signals) -> None:
     """One ready line, then it serves until it is told to end, and ends well."""
-    async with open_program("--reply", "Hi") as (process, url):
-        port = int(url.removesuffix("/v1").rpartition(":")[2])
-        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+    async with open_program("--reply", "Hi") as program:
+        async with await program.open_stream() as stream:
             await stream.send_all(request({"input": []}))
             assert b"200 OK" in await stream.receive_some()
-        os.kill(process.pid, number)
+        os.kill(program.process.pid, number)
 
-        assert await process.wait() == 0
+        assert await program.process.wait() == 0
 
 
 async def test_program_ends_when_idle() -> None:
     """Forgotten, it goes away."""
-    async with open_program("--idle-timeout", "0.2") as (process, _url):
-        assert await process.wait() == 0
+    async with open_program("--idle-timeout", "0.2") as program:
+        assert await program.process.wait() == 0
 
 
 async def test_program_ends_after_one_reply() -> None:
     """With --once the first reply is the last; other requests do not count."""
-    async with open_program("--once", "--reply", "Hi") as (process, url):
-        port = int(url.removesuffix("/v1").rpartition(":")[2])
-        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+    async with open_program("--once", "--reply", "Hi") as program:
+        async with await program.open_stream() as stream:
             sent = b"GET /v1/models HTTP/1.1\r\n\r\n" + request({"input": []})
             await stream.send_all(sent)
             received = b"".join([chunk async for chunk in stream])
 
         assert len(answers(received)) == 2
-        assert await process.wait() == 0
+        assert await program.process.wait() == 0
+
+
+async def test_program_tells_how_to_point_codex_at_it() -> None:
+    """An assignment for the shell, then options for the command line that a shell leaves whole."""
+    async with open_program() as program:
+        export = await next_line(program.lines)
+        options = shlex.split(await next_line(program.lines))
+
+    assert export == "export CODEX_ACTORS_TEST_MODEL_KEY=test-key"
+    assert options[::2] == ["-c"] * 3
+    settings = tomllib.loads("\n".join(options[1::2]))
+    assert settings["model"] == "gpt-5"
+    provider = settings["model_providers"][settings["model_provider"]]
+    assert provider["base_url"] == program.url
+    assert provider["env_key"] == "CODEX_ACTORS_TEST_MODEL_KEY"
+
+
+async def test_program_tells_what_it_received() -> None:
+    """Each request for a response is a line: its images as they can be checked, and the reply."""
+    one, two = b"first picture", b"second"
+    broken = {"type": "input_image", "image_url": "data:image/png;base64,!"}
+    async with open_program("--reply", 'line\nof "Ünï" \x1b[1m') as program:
+        async with await program.open_stream() as stream:
+            for parts in ([text("Hi")], [picture(one)], [picture(one), picture(two)], [broken]):
+                await stream.send_all(request({"input": [user(*parts)], "stream": True}))
+            await stream.send_all(request([]))  # Refused: no turn.
+            await stream.send_eof()
+            statuses = [s for s, _ in answers(b"".join([chunk async for chunk in stream]))]
+        os.kill(program.process.pid, signal.SIGTERM)
+        printed: list[str] = []
+        while (line := await program.lines.next_line()) is not None:
+            printed.append(line.decode())
+
+    reply = """reply 'line\\nof "Ünï" \\x1b[1m'"""
+    first = f"13 bytes sha256 {sha256(one).hexdigest()[:12]}"
+    second = f"6 bytes sha256 {sha256(two).hexdigest()[:12]}"
+    assert statuses == [200, 200, 200, 200, 400]
+    assert printed[2:5] == [
+        f"turn 1: no image; {reply}",
+        f"turn 2: 1 image ({first}); {reply}",
+        f"turn 3: 2 images ({first}, {second}); {reply}",
+    ]
+    assert printed[5].startswith("turn 4: an image that is none (the data URL ")
+    assert printed[5].endswith(reply)
+    assert len(printed) == 6
+
+
+async def test_program_tells_of_its_last_turn() -> None:
+    """The line of the reply that ends it is printed before it ends."""
+    async with open_program("--once") as program:
+        async with await program.open_stream() as stream:
+            await stream.send_all(request({"input": [user(picture(b"x"))]}))
+            printed = [await next_line(program.lines) for _ in range(3)]
+
+        assert printed[2].startswith("turn 1: 1 image (1 bytes")
+        assert await program.process.wait() == 0
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_program_serves_whether_or_not_it_is_read(*, closed: bool) -> None:
+    """Output that nobody reads any more, or that nobody reads yet, keeps no client waiting."""
+    long = "x" * 50_000
+    async with open_program("--reply", long) as program:
+        if closed:
+            assert program.process.stdout is not None
+            await program.process.stdout.aclose()
+        async with await program.open_stream() as stream:
+            for _ in range(4):
+                await stream.send_all(request({"input": []}))
+            await stream.send_eof()
+            received = answers(b"".join([chunk async for chunk in stream]))
+        os.kill(program.process.pid, signal.SIGTERM)
+
+        assert [status for status, _ in received] == [200] * 4
+        assert await program.process.wait() == 0
+
+
+async def test_program_names_a_port_that_is_taken() -> None:
+    """The mistake is one line, not a traceback."""
+    async with ModelServer() as server:
+        port = server.url.rpartition(":")[2]
+        module = "codex_actors.testing.model_server"
+        command = [sys.executable, "-W", "error", "-m", module, "--port", port]
+        done = await trio.run_process(command, capture_stderr=True, check=False)
+
+    assert done.returncode == 2
+    assert f"port {port} cannot be served".encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@needs_codex
+async def test_what_the_program_prints_can_be_pasted(tmp_path: Path) -> None:
+    """The lines make the command line's turn come here, and show that the picture arrived."""
+    data = png()
+    (tmp_path / "pic.png").write_bytes(data)
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {**os.environ, "HOME": str(home), "CODEX_HOME": str(home)}
+
+    async with open_program("--reply", "It is red.") as program:
+        export, options = [await next_line(program.lines) for _ in range(2)]
+        exec_ = f'"{sys.executable}" -m codex_actors exec "What is it?" {options}'
+        script = f"{export}\n{exec_} --attach pic.png --ephemeral --timeout 60 --staging-dir st\n"
+        with trio.fail_after(90):
+            done = await trio.run_process(
+                ["/bin/sh", "-c", script], cwd=tmp_path, env=env, capture_stdout=True
+            )
+            turn = await next_line(program.lines)
+
+    assert done.stdout == b"It is red.\n"
+    seen = f"{len(data)} bytes sha256 {sha256(data).hexdigest()[:12]}"
+    assert turn == f"turn 1: 1 image ({seen}); reply 'It is red.'"
