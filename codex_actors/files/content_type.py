@@ -1,6 +1,6 @@
 """Owns what kind of content an attachment is said to be.
 
-The order: what the caller declared; then what the name says (stdlib mimetypes), unless the bytes
+The order: what the caller declared; then what the name says (`media_types`), unless the bytes
 contradict it about being an image, for codex drops what it cannot decode; then what the bytes say
 (puremagic, and plain text by being UTF-8); then `application/octet-stream`.
 Pure: knows the name and the first bytes, never the file.
@@ -8,9 +8,11 @@ Pure: knows the name and the first bytes, never the file.
 
 import mimetypes
 import re
+from io import StringIO
 from typing import Any, cast
 
 from codex_actors.files.errors import InvalidContentType
+from codex_actors.files.media_types import ALIASES, ENCODINGS, SUFFIXES, TYPES
 
 __all__ = ["HEAD_BYTES", "detect_content_type", "validate_content_type"]
 
@@ -35,17 +37,12 @@ _IMAGE_MAGIC = (
 _IMAGES = frozenset(kind for _, _, kind in _IMAGE_MAGIC)
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;\s*[^\x00-\x1f\x7f]+)?", re.ASCII)
 
-# Without the machine's own mime.types: one name has one type everywhere.
 _by_name = mimetypes.MimeTypes()
-for _type, _suffix in (
-    ("image/webp", ".webp"),
-    ("text/markdown", ".md"),
-    ("application/toml", ".toml"),
-    ("application/yaml", ".yaml"),
-    ("application/yaml", ".yml"),
-    ("application/x-ndjson", ".jsonl"),
-):
-    _by_name.add_type(_type, _suffix)
+_by_name.types_map = ({}, {})  # without what this version of Python brings
+_by_name.types_map_inv = ({}, {})
+_by_name.encodings_map = dict(ENCODINGS)
+_by_name.suffix_map = dict(SUFFIXES)
+_by_name.readfp(StringIO(TYPES))
 
 
 def validate_content_type(content_type: str) -> str:
@@ -96,7 +93,7 @@ def _of_bytes(head: bytes) -> str:
     # Images were judged by their own magic above; a weaker likeness of one is none.
     kind = next((kind for kind in kinds if kind and kind not in _IMAGES), None)
     if kind is not None:
-        return kind
+        return ALIASES.get(kind, kind)
     return "text/plain" if _is_text(head) else _UNKNOWN
 
 
