@@ -53,6 +53,8 @@ def exec_(
     codex
         The codex executable, if it should not be searched for.
     """
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"--timeout {timeout:g}: give more than 0 seconds")
     settings = _settings(config or [])
     try:
         options = ThreadOptions(
