@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from codex_actors.cli.errors import visible
@@ -21,6 +21,8 @@ SCHEMA = 1
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
 _SHORT = 12
+_GAP = "  "
+_UNLIMITED = 10_000
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -36,24 +38,29 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
     nothing is cut to its width.
     """
     lines = [tuple(visible(cell) for cell in row) for row in rows]
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 10_000
+        console.width = _UNLIMITED
     if not lines:
-        console.print(Text(empty))
+        console.print(Text(empty), soft_wrap=True)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(
-            column.removeprefix(">"),
-            justify="right" if right else "left",
-            overflow="ellipsis",
-            no_wrap=True,
-        )
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table, soft_wrap=False)
+    titles = [column.removeprefix(">") for column in columns]
+    widths = [max(map(cell_len, cells)) for cells in zip(titles, *lines, strict=True)]
+    # Where the terminal is too narrow the first column, the name, gives way.
+    others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
+    widths[0] = max(_SHORT, min(widths[0], console.width - others))
+    right = [column.startswith(">") for column in columns]
+    for line, style in [(titles, "bold"), *((line, "") for line in lines)]:
+        cells = (_fit(*cell) for cell in zip(line, widths, right, strict=True))
+        console.print(Text(_GAP.join(cells).rstrip(), style=style), soft_wrap=True)
+
+
+def _fit(text: str, width: int, right: bool) -> str:  # noqa: FBT001 - one of a cell's three parts
+    """A cell's text in exactly its width, on the side that it belongs to."""
+    cell = Text(text)
+    cell.truncate(width, overflow="ellipsis")
+    padding = " " * (width - cell.cell_len)
+    return padding + cell.plain if right else cell.plain + padding
 
 
 def print_attachments(attachments: Iterable[Attachment], empty: str) -> None:
