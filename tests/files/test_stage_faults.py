@@ -211,6 +211,7 @@ async def test_a_registry_that_crashes_around_a_commit_takes_the_staging_along(
     with faults:
         async with open_files(config) as files:
             before = tree_of(root)
+            await files.force_cleanup()  # the sweeper's first batches are over
             faults.hang(CHILD, at="stage.copied")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_stage_in_vain, files)
