@@ -9,6 +9,11 @@
 A fault is set for a message class (`on=`), just before it is handled, or for a named
 point of the child's code (`at=`, see `codex_actors.fault_point`).  It happens at the
 `nth` time, once, or from then on `always`.
+
+The points of the files' tree: `stage.started`, `stage.chunk` (after each MiB of a
+stream), `stage.copied` and `stage.published` in `transfers/stage-<n>`;
+`registry.committing` and `registry.committed` around every batch of `registry`;
+`sweeper.sweeping` before each chunk of `sweeper`.
 """
 
 from collections.abc import Awaitable, Callable

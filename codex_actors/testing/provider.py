@@ -98,7 +98,7 @@ class ModelServer:
         traceback: TracebackType | None,
     ) -> None:
         # The body's error is not the server's: it passes by.
-        await self._stack.__aexit__(None, None, None)
+        await self._stack.__aexit__(None, None, None)  # noqa: ASYNC102 - only cancels its tasks
 
     @property
     def url(self) -> str:

@@ -32,7 +32,7 @@ else:
 
         async with trio.open_nursery() as nursery:
             opener = TreeOpener(nursery)
-            yield opener
+            yield opener  # noqa: ASYNC101, ASYNC119 - pytest-trio runs fixtures as contexts
             try:
                 await opener.close()
             finally:

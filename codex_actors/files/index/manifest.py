@@ -101,7 +101,7 @@ class Manifest:
                 self._connection.execute("ROLLBACK")
             changes.take_back()
             if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
-                raise _manifest_error(error, self.layout) from error
+                raise _manifest_error(error, self.layout) from error  # noqa: ASYNC104 - no Cancelled
             raise
         changes.committed()
         return results
