@@ -152,7 +152,7 @@ class _Handle:
         check_start(current_life(), place)
         while True:
             core = place.core
-            if core is not None and core.ending is None:
+            if core is not None and core.nursery is not None and core.ending is None:
                 return core
             if _is_hopeless(place, caller):
                 raise place.stopped()

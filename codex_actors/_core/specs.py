@@ -9,7 +9,8 @@ import enum
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 from attrs import Factory, field, frozen
 from attrs.validators import optional
@@ -133,13 +134,23 @@ def _start_kind(spec: "ChildSpec") -> StartKind:
     start: object = spec.start
     if isinstance(start, SupervisorSpec | DynamicSupervisorSpec):
         return StartKind.SUPERVISOR
-    while hasattr(start, "func"):  # functools.partial
-        start = getattr(start, "func")  # noqa: B009 - the attribute is not on `object`
-    if inspect.iscoroutinefunction(start) or inspect.iscoroutinefunction(
-        getattr(start, "__call__", None)  # noqa: B004 - asks what it is, not whether it is there
-    ):
+    while isinstance(start, partial):
+        start = cast("partial[object]", start).func
+    if isinstance(start, type):
+        return StartKind.ACTOR
+    call = getattr(start, "__call__", None)  # noqa: B004 - asks what it is, not whether it is
+    if inspect.iscoroutinefunction(start) or inspect.iscoroutinefunction(call):
         return StartKind.TASK
     return StartKind.ACTOR
+
+
+def _takes_task_status(spec: "ChildSpec") -> bool:
+    if spec.start_kind is not StartKind.TASK or not callable(spec.start):
+        return False
+    try:
+        return "task_status" in inspect.signature(spec.start).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 @frozen
@@ -175,6 +186,9 @@ class ChildSpec:
     restart: Restart = field(default=Restart.PERMANENT, kw_only=True, converter=_restart)
     start_kind: StartKind = field(
         init=False, repr=False, default=Factory(_start_kind, takes_self=True)
+    )
+    takes_task_status: bool = field(
+        init=False, repr=False, default=Factory(_takes_task_status, takes_self=True)
     )
     shutdown: float | Shutdown = field(
         default=Factory(_default_shutdown, takes_self=True), kw_only=True, converter=_shutdown

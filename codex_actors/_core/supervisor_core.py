@@ -68,6 +68,7 @@ class SupervisorCore:
             async with trio.open_nursery() as self.nursery:
                 for warning in self.restarts.unreachable():
                     self.tree.hub.emit(warning)
+                self.place.notify()  # from here on it takes orders
                 failed = await self._start_children()
                 if failed is None and self._may_acknowledge():
                     acknowledge()

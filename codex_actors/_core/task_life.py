@@ -4,11 +4,9 @@ It has no mailbox through which it could be asked, so being asked to stop means 
 cancelled; its spec's `shutdown` then bounds its `finally` blocks.
 """
 
-import inspect
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -20,14 +18,6 @@ from .user_code import call_user, leaked
 
 if TYPE_CHECKING:
     from .place import Place
-
-
-@lru_cache(maxsize=256)
-def _takes_task_status(function: Callable[..., Any]) -> bool:
-    try:
-        return "task_status" in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
 
 
 class TaskLife(Incarnation):
@@ -80,7 +70,7 @@ class TaskLife(Incarnation):
         function = spec.start
         if not callable(function):
             raise TypeError(f"{function!r} is not callable")
-        if not _takes_task_status(function):
+        if not spec.takes_task_status:
             self.acknowledge()
             await call_user(function, *spec.args, **spec.kwargs)
             return

@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 @trio.lowlevel.disable_ki_protection
-async def call_user(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+async def call_user(function: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
     """Run a user's code, where Ctrl-C may land, unlike in the framework's bookkeeping."""
     return await function(*args, **kwargs)
 
 
 @trio.lowlevel.disable_ki_protection
-def build_user(factory: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def build_user(factory: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call a user's factory, where Ctrl-C may land."""
     return factory(*args, **kwargs)
 

@@ -8,6 +8,7 @@ from messaging import Boom, begin
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from codex_actors import (
+    Actor,
     ChildExited,
     ChildSpec,
     ChildStartError,
@@ -18,7 +19,7 @@ from codex_actors import (
     SupervisorSpec,
     open_supervisor,
 )
-from codex_actors.testing import EventLog
+from codex_actors.testing import EventLog, TreeOpener, assert_tree
 
 
 async def _forever() -> None:
@@ -254,3 +255,40 @@ async def test_a_task_that_ignores_its_cancellation_ends_normally(event_log: Eve
 
         assert await stop.wait() is None
         assert _kinds(event_log, "task") == [ExitKind.NORMAL]
+
+
+async def test_any_async_callable_is_a_task(open_tree: TreeOpener) -> None:
+    """Also one that cannot be hashed, and whose parameters have the framework's own names."""
+    seen: list[object] = []
+
+    class Job:
+        __hash__ = None  # type: ignore[assignment]
+
+        async def __call__(self, function: object, factory: object) -> None:
+            seen.append((function, factory))
+            await trio.sleep_forever()
+
+    tree = SupervisorSpec([ChildSpec("job", Job(), kwargs={"function": 1, "factory": 2})])
+
+    await open_tree(tree)
+    await wait_all_tasks_blocked()
+
+    assert seen == [(1, 2)]
+
+
+async def test_an_actor_class_is_an_actor_whatever_it_defines(open_tree: TreeOpener) -> None:
+    """A method called `func`, an async `__call__`, a keyword called `factory`."""
+
+    class Odd(Actor):
+        def __init__(self, factory: int) -> None:
+            self.factory = factory
+
+        async def func(self) -> None:
+            """Looks like a partial's."""
+
+        async def __call__(self) -> None:
+            """Looks like an async function's."""
+
+    supervisor = await open_tree(SupervisorSpec([ChildSpec("odd", Odd, kwargs={"factory": 1})]))
+
+    assert_tree(supervisor, {"odd": "running"})
