@@ -7,6 +7,8 @@ of it that actors see.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import trio
+
 from .errors import ActorError
 from .exits import NORMAL, ExitReason
 from .handlers import Handler, collect
@@ -66,10 +68,12 @@ class Actor:
         """The handle of the supervisor above; `self.supervisor["id"]` is a sibling."""
         return self._alive().supervisor
 
+    @trio.lowlevel.enable_ki_protection
     def stop(self, reason: ExitReason = NORMAL) -> None:
         """End after the message in hand; the mailbox is kept for a next incarnation."""
         self._alive().stop_self(reason)
 
+    @trio.lowlevel.enable_ki_protection
     def monitor(self, ref: "ActorRef") -> "Monitor":
         """Be told by one `Down` when the current incarnation of `ref` ends.
 
@@ -80,6 +84,7 @@ class Actor:
         """
         return self._alive().monitor(ref)
 
+    @trio.lowlevel.enable_ki_protection
     def send_after(self, seconds: float, info: Info) -> "Timer":
         """Have `info` handled after `seconds`, unless this incarnation ends before.
 
@@ -89,6 +94,7 @@ class Actor:
         """
         return self._alive().send_after(seconds, info)
 
+    @trio.lowlevel.enable_ki_protection
     def send_interval(self, seconds: float, info: Info) -> "Timer":
         """Have `info` handled every `seconds`, until cancelled or this incarnation ends.
 

@@ -154,12 +154,24 @@ class Reply(Generic[R]):
         return self._pending.settled
 
     def send(self, value: R) -> None:
-        """Answer; ignored when the call was answered or abandoned already."""
-        self._pending.answer(value)
+        """Answer, from any task or thread; ignored when answered or abandoned already."""
+        self._settle(self._pending.answer, value)
 
     def error(self, error: Exception) -> None:
-        """Answer with an exception, raised in the caller; ignored like a second `send`."""
-        self._pending.fail(error)
+        """Answer with an exception, raised in the caller; otherwise as `send`."""
+        self._settle(self._pending.fail, error)
+
+    @trio.lowlevel.enable_ki_protection
+    def _settle(self, settle: Callable[[Any], None], answer: object) -> None:
+        try:
+            here = trio.lowlevel.current_trio_token() is self._token
+        except RuntimeError:  # a thread that runs no Trio
+            here = False
+        if here:
+            settle(answer)
+        else:
+            with suppress(trio.RunFinishedError):  # then nobody is left who could wait
+                self._token.run_sync_soon(settle, answer)
 
     def __repr__(self) -> str:
         name = type(self._pending.message).__name__

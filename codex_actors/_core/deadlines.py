@@ -75,6 +75,7 @@ class Deadlines:
             heappop(heap)
             self._dead -= 1
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Sleep to the first deadline and fire what is due, until cancelled."""
         while True:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
+import trio
 from attrs import asdict, frozen
 
 from .exits import ExitReason, describe
@@ -217,6 +218,7 @@ class EventHub:
     def __bool__(self) -> bool:
         return bool(self._handlers)
 
+    @trio.lowlevel.enable_ki_protection
     def attach(self, handler: EventHandler) -> Callable[[], None]:
         """Have `handler` called with every event from now on.
 

@@ -112,12 +112,14 @@ class _Handle:
         """
         await self._place.ref.stop()
 
+    @trio.lowlevel.enable_ki_protection
     async def wait_stopped(self) -> ExitReason:
         """Wait until the current incarnation has ended; returns why."""
         return await self._place.ref.wait_stopped()
 
     # Administration
 
+    @trio.lowlevel.enable_ki_protection
     async def start_child(self, spec: ChildSpec) -> ActorRef:
         """Add a child and start it; return when its start is acknowledged.
 
@@ -177,6 +179,7 @@ class Supervisor(_Handle):
 
     __slots__ = ()
 
+    @trio.lowlevel.enable_ki_protection
     async def terminate_child(self, child_id: str) -> None:
         """Stop a child, which then is not restarted; return when it is gone.
 
@@ -192,6 +195,7 @@ class Supervisor(_Handle):
         """
         await administration.terminate_child(await self._serving(), child_id)
 
+    @trio.lowlevel.enable_ki_protection
     async def restart_child(self, child_id: str) -> ActorRef:
         """Start a terminated child at its old place in the order; not charged as a restart.
 
@@ -206,6 +210,7 @@ class Supervisor(_Handle):
         """
         return (await administration.restart_child(await self._serving(), child_id)).ref
 
+    @trio.lowlevel.enable_ki_protection
     async def delete_child(self, child_id: str) -> None:
         """Forget a terminated child.
 
@@ -224,6 +229,7 @@ class DynamicSupervisor(_Handle):
 
     __slots__ = ()
 
+    @trio.lowlevel.enable_ki_protection
     async def terminate_child(self, ref: ActorRef) -> None:
         """Stop a child and forget it; return when it is gone.
 

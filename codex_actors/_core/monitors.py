@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, final
 
+import trio
+
 from .messages import Down
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Monitor:
         self._watcher.tell(self, Down(self._target.ref, reason))
         self._watcher.monitors.pop(self, None)
 
+    @trio.lowlevel.enable_ki_protection
     def cancel(self) -> None:
         """Take it back: no `Down` will be handled, also when it is already queued."""
         if self._watched is not None:

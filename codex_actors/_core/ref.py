@@ -215,6 +215,7 @@ class ActorRef:
                 self._place.enter(ChildState.STOPPING)
             self._place.life.kill()
 
+    @trio.lowlevel.enable_ki_protection
     async def wait_stopped(self) -> ExitReason:
         """Wait until the current incarnation is gone, cleanup included; returns its reason.
 

@@ -198,6 +198,7 @@ class Restarts:
             self._busy = True
             self._core.nursery.start_soon(self._work, name=f"{self._core.place.path}: restarts")
 
+    @trio.lowlevel.enable_ki_protection
     async def _work(self) -> None:
         """Restart one group after the other, until no death waits."""
         try:

@@ -56,6 +56,7 @@ class Timer:
         else:
             self._life.tell(self, self._info)
 
+    @trio.lowlevel.enable_ki_protection
     def cancel(self) -> None:
         """Stop it; what it has already queued is taken back too.  Calling it twice is fine."""
         if self._deadline is not None:
