@@ -244,7 +244,7 @@ class EventHub:
                 continue
             try:
                 handler(event)
-            except Exception as error:  # noqa: BLE001 - a stranger's code must not break the tree
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the tree must go on
                 self._handlers.pop(key, None)
                 name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
                 broken.append(HandlerDetached(path=event.path, handler=name, error=error))

@@ -26,7 +26,11 @@ def choice(kind: type[E], name: str, value: E | str) -> E:
 
 
 def check_number(name: str, value: object, *, least: float, exclusive: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (isinstance(value, float) and math.isnan(value))
+    ):
         raise SpecError(f"{name}: {value!r} is not a number")
     if value < least or (exclusive and value == least):
         bound = "more than" if exclusive else "at least"

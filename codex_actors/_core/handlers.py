@@ -169,8 +169,16 @@ def collect(actor_class: type) -> Mapping[type, Handler]:
     for base in reversed(actor_class.__mro__):
         for name, value in vars(base).items():
             for handler in getattr(value, _NOTE, ()):
-                found[handler.message] = _rebound(actor_class, name, handler)
+                found.pop(handler.message, None)
+                if _still_handles(actor_class, name, handler):
+                    found[handler.message] = _rebound(actor_class, name, handler)
     return found
+
+
+def _still_handles(actor_class: type, name: str, handler: Handler) -> bool:
+    """Whether the method of that name, maybe overridden since, is for this message."""
+    notes: tuple[Handler, ...] = getattr(getattr(actor_class, name), _NOTE, ())
+    return not notes or any(note.message is handler.message for note in notes)
 
 
 def _rebound(actor_class: type, name: str, handler: Handler) -> Handler:

@@ -66,8 +66,13 @@ class _Handle:
 
     def _child(self, child_id: str) -> "Place":
         core = self._place.core
-        places = core.children if core is not None else self._place.kept_places
-        return places[child_id]
+        place = core.children.get(child_id) if core is not None else None
+        if place is None and (core is None or core.ending is not None):
+            # One by one the children of a supervisor that ends leave it; their specs do not.
+            place = self._place.kept_places.get(child_id)
+        if place is None:
+            raise KeyError(child_id)
+        return place
 
     # Views, answered at once
 

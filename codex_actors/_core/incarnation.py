@@ -232,6 +232,8 @@ class Incarnation:
 
     def is_dying(self) -> None:
         """From now on it waits for nobody who does not run."""
+        if self.reason is not None:
+            return  # it is gone already
         self.place.tree.dying.add(self)
         self.fail_hopeless_wait()
 
@@ -243,6 +245,16 @@ class Incarnation:
         target, fail = self.waiting_for, self.fail_wait
         if target is not None and fail is not None and (target.life is None or target.is_starting):
             fail(target.stopped())
+
+    def begin_wait(self, target: "Place", fail: Callable[[BaseException], object]) -> None:
+        """Its own task begins to wait for another place; `fail` ends that wait."""
+        self.waiting_for, self.fail_wait = target, fail
+        self.place.tree.waiting.add(self)
+
+    def end_wait(self) -> None:
+        """Its own task waits no more."""
+        self.waiting_for = self.fail_wait = None
+        self.place.tree.waiting.discard(self)
 
     def cancel(self) -> None:
         """Cancel what it does; its cleanup still runs."""

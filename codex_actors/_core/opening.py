@@ -15,15 +15,16 @@ import trio
 
 from .actor_life import ActorLife
 from .endings import members
-from .errors import ActorStopped
+from .errors import ActorStopped, SpecError
 from .events import EventHandler
 from .exits import SHUTDOWN
+from .fields import check_number
 from .handles import DynamicSupervisor, Supervisor, make_handle
 from .incarnation import Incarnation
 from .leave import Leave, Manner
 from .place import Place
 from .ref import ActorRef
-from .specs import ChildSpec, DynamicSupervisorSpec, StartKind, SupervisorSpec
+from .specs import ChildSpec, DynamicSupervisorSpec, StartKind, SupervisorSpec, is_segment
 from .strategy import Restart
 from .supervisor_life import SupervisorLife
 from .task_life import TaskLife
@@ -81,7 +82,7 @@ def open_supervisor(
         ChildStartError: a child could not be started; nothing is left running.
         RestartIntensityExceeded: the root gave up.  In a group with the block's own error
             when it had one of its own.
-        SpecError: `name` cannot be one.
+        SpecError: `name` cannot be one, or `cancel_grace` is no number of seconds from 0.
     """
     return host_tree(spec, name, tuple(on_event), cancel_grace)
 
@@ -114,6 +115,9 @@ async def host_tree(
     on_root: Callable[[Incarnation], object] = lambda _life: None,
 ) -> AsyncGenerator[Supervisor | DynamicSupervisor, None]:
     """See `open_supervisor`; `on_root` gets the root's life before anything starts."""
+    check_number("cancel_grace", cancel_grace, least=0)
+    if not is_segment(name):
+        raise SpecError(f"name: {name!r} must be printable text, not empty, without '/'")
     tree = Tree(_make_life, ActorRef, make_handle, on_event)
     root_spec = ChildSpec(name, spec, restart=Restart.TEMPORARY)
     root = Place(tree, None, root_spec, name, copy_context())
@@ -122,23 +126,27 @@ async def host_tree(
     root.life = life
     on_root(life)
     error: BaseException | None = None
-    async with trio.open_nursery() as host:
-        block = trio.CancelScope()
-        host.start_soon(_run_root, life, block, name=name)
-        host.start_soon(_watch_cancellation, life, cancel_grace, name=f"{name}: sentinel")
-        try:
-            await settled.wait()
-            if life.is_starting and life.reason is not None and life.reason.error is None:
-                raise ActorStopped(root.ref, life.reason)  # noqa: TRY301 - as if the start raised
-            if not life.is_starting:
-                with block:
-                    yield root.handle
-        except BaseException as raised:  # noqa: BLE001 - raised again below, when all is stopped
-            error = raised
-        hurried = error is not None and not isinstance(error, Exception)
-        interrupt = await _end(life, Manner.CANCEL if hurried else Manner.STOP)
-        error = error if interrupt is None else interrupt
-        host.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as host:
+            block = trio.CancelScope()
+            host.start_soon(_run_root, life, block, name=name)
+            host.start_soon(_watch_cancellation, life, cancel_grace, name=f"{name}: sentinel")
+            try:
+                await settled.wait()
+                if life.is_starting and life.reason is not None and life.reason.error is None:
+                    raise ActorStopped(root.ref, life.reason)  # noqa: TRY301 - as if the start raised
+                if not life.is_starting:
+                    with block:
+                        yield root.handle
+            except BaseException as raised:  # noqa: BLE001 - raised again below, when all is stopped
+                error = raised
+            hurried = error is not None and not isinstance(error, Exception)
+            interrupt = await _end(life, Manner.CANCEL if hurried else Manner.STOP)
+            error = error if interrupt is None else interrupt
+            host.cancel_scope.cancel()
+    except* KeyboardInterrupt as pressed:
+        # Pressed while the nursery, which wraps what it raises, ended after the tree.
+        error = _first(pressed)
     outcome = _outcome(life, error)
     if outcome is not None:
         raise outcome
@@ -181,6 +189,13 @@ async def _watch_cancellation(life: SupervisorLife, cancel_grace: float) -> None
         life.ask(Leave.SHUTDOWN, SHUTDOWN, Manner.CANCEL)
         deadline = trio.current_time() + cancel_grace
         life.place.tree.deadlines.add(deadline, life.cut)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first exception in a group of groups."""
+    while inner := members(error):
+        error = inner[0]
+    return error
 
 
 def _outcome(life: SupervisorLife, error: BaseException | None) -> BaseException | None:

@@ -80,11 +80,11 @@ class ActorRef:
         if life is None:
             return cast("R", await self._ask(pending))
         check_call(life, place)
-        life.waiting_for, life.fail_wait = place, pending.fail
+        life.begin_wait(place, pending.fail)
         try:
             return cast("R", await self._ask(pending))
         finally:
-            life.waiting_for = life.fail_wait = None
+            life.end_wait()
 
     async def _ask(self, pending: PendingCall) -> Any:
         mailbox = self._place.mailbox
@@ -123,17 +123,16 @@ class ActorRef:
         life = current_life()
         if life is not None:
             check_call(life, place)
-            life.waiting_for = place
         try:
             with trio.CancelScope() as hopeless:
                 if life is not None:
-                    life.fail_wait = lambda _error: hopeless.cancel()
+                    life.begin_wait(place, lambda _error: hopeless.cancel())
                 await place.mailbox.post(message)
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise place.stopped() from None
         finally:
             if life is not None:
-                life.waiting_for = life.fail_wait = None
+                life.end_wait()
         if hopeless.cancelled_caught:
             raise place.stopped()
 
@@ -145,7 +144,10 @@ class ActorRef:
             MailboxFull: there is no room.
             ActorStopped: the actor is not running and not coming back.
             UnhandledMessage: the actor has no handler for this type.
+            RuntimeError: called from a thread; use `trio.from_thread.run_sync`.
         """
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError("cast_nowait from a thread: call it by trio.from_thread.run_sync")
         place = self._place
         place.check_handles(message, HandlerKind.CAST)
         place.check_open()
@@ -221,8 +223,14 @@ class ActorRef:
 
         Between two incarnations it waits for the end of the next; when it has ended for
         good it returns at once, with the last reason as text.  Always a checkpoint.
+
+        Raises:
+            CallCycle: it would wait for its own end.
         """
         place = self._place
+        life = current_life()
+        if life is not None and life.place is place:
+            check_end(life, place)
         while place.life is None and place.comes_back:
             await place.wait_changed()
         if place.life is not None:

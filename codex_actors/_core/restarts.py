@@ -88,13 +88,16 @@ class Restarts:
             self._restart(place, reason.error, trio.current_time() - life.started_at)
             return
         core.settle(place, reason)
-        others_alive = any(
-            other.spec.significant and other.state is not ChildState.TERMINATED
-            for other in core.children.values()
-        )
-        significant = place.spec.significant
-        if ends_supervisor(core.auto_shutdown, significant=significant, others_alive=others_alive):
+        if place.spec.significant and ends_supervisor(
+            core.auto_shutdown, significant=True, others_alive=self._significant_left()
+        ):
             core.end(Ending(f"the significant child {place.name!r} has ended"))
+
+    def _significant_left(self) -> bool:
+        return any(
+            other.spec.significant and other.state is not ChildState.TERMINATED
+            for other in self._core.children.values()
+        )
 
     def _restart(self, place: "Place", error: BaseException | None, uptime: float) -> None:
         """Have a child started again that ended, or whose start failed."""

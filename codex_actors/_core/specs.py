@@ -112,14 +112,14 @@ def _start(value: Start) -> Start:
 def _child_id(value: str | None) -> str | None:
     if value is None:
         return None
-    if _is_segment(value):
+    if is_segment(value):
         return value
-    raise SpecError(f"id: {value!r} must be a non-empty string without '/'")
+    raise SpecError(f"id: {value!r} must be printable text, not empty, without '/'")
 
 
-def _is_segment(value: object) -> bool:
+def is_segment(value: object) -> bool:
     """Whether a value can be a part of a path; not every caller has a type checker."""
-    return isinstance(value, str) and value != "" and "/" not in value
+    return isinstance(value, str) and value != "" and "/" not in value and value.isprintable()
 
 
 def _args(value: Iterable[Any]) -> tuple[Any, ...]:

@@ -235,7 +235,8 @@ class SupervisorCore:
             place.expect_return()
         elif life.leave is not Leave.SHUTDOWN and not life.is_starting:
             self.restarts.child_ended(life, reason)
-        self.tree.release_the_dying()
+        if place.returning:
+            self.tree.release_the_dying()
 
     def settle(self, place: Place, reason: ExitReason | None = None) -> None:
         """A child has ended for good: keep its spec as terminated, or forget it."""

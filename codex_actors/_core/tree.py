@@ -27,7 +27,7 @@ class Tree:
         handlers: the first event handlers.
     """
 
-    __slots__ = ("deadlines", "dying", "hub", "make_handle", "make_life", "make_ref")
+    __slots__ = ("deadlines", "dying", "hub", "make_handle", "make_life", "make_ref", "waiting")
 
     def __init__(
         self,
@@ -41,9 +41,13 @@ class Tree:
         self.make_handle = make_handle
         self.hub = EventHub(handlers)
         self.deadlines = Deadlines()
+        # Who has been told to end, and who waits for another place: both are mostly empty.
         self.dying: set[Incarnation] = set()
+        self.waiting: set[Incarnation] = set()
 
     def release_the_dying(self) -> None:
         """A place stopped running: whoever is dying must not go on waiting for it."""
-        for life in tuple(self.dying):
-            life.fail_hopeless_wait()
+        if self.dying:
+            for life in tuple(self.waiting):
+                if life.dying:
+                    life.fail_hopeless_wait()
