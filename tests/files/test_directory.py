@@ -9,16 +9,16 @@ from codex_actors.files import StagingDirRefused
 from codex_actors.files.store.directory import choose_staging_dir, prepare_staging_dir
 from codex_actors.files.store.disk import Disk
 
-CWD = Path("/work")
+CWD = Path("/elsewhere")
 
 
 @pytest.mark.parametrize(
     ("configured", "environ", "expected"),
     [
-        (None, {}, "/work/_build/codex_files"),
-        (None, {"CODEX_ACTORS_STAGING_DIR": ""}, "/work/_build/codex_files"),
+        (None, {}, "/elsewhere/_build/codex_files"),
+        (None, {"CODEX_ACTORS_STAGING_DIR": ""}, "/elsewhere/_build/codex_files"),
         (None, {"CODEX_ACTORS_STAGING_DIR": "/var/staging"}, "/var/staging"),
-        (Path("here"), {"CODEX_ACTORS_STAGING_DIR": "/var/staging"}, "/work/here"),
+        (Path("here"), {"CODEX_ACTORS_STAGING_DIR": "/var/staging"}, "/elsewhere/here"),
         (Path("/there"), {}, "/there"),
     ],
 )
