@@ -1,20 +1,56 @@
 """The test kit: what stands in for the world when an application is tested.
 
 Nothing here patches anything: the stand-ins are real servers, real executables and real files.
+
+Names are imported when they are used: pytest loads the plugin of this package in every run,
+also where nobody asks for it.
 """
 
-from codex_actors.testing.event_log import EventLog as EventLog
-from codex_actors.testing.fake_codex import FakeCall as FakeCall
-from codex_actors.testing.fake_codex import FakeCodex as FakeCodex
-from codex_actors.testing.fake_codex import FakeImage as FakeImage
-from codex_actors.testing.fake_codex import fake_codex as fake_codex
-from codex_actors.testing.faults import Faults as Faults
-from codex_actors.testing.faults import InjectedFault as InjectedFault
-from codex_actors.testing.faults import Injection as Injection
-from codex_actors.testing.provider import ModelServer as ModelServer
-from codex_actors.testing.responses import ModelRequest as ModelRequest
-from codex_actors.testing.responses import assistant_message as assistant_message
-from codex_actors.testing.responses import shell_command as shell_command
-from codex_actors.testing.trees import TreeLeak as TreeLeak
-from codex_actors.testing.trees import TreeOpener as TreeOpener
-from codex_actors.testing.trees import assert_tree as assert_tree
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codex_actors.testing.event_log import EventLog as EventLog
+    from codex_actors.testing.fake_executable import FakeCall as FakeCall
+    from codex_actors.testing.fake_executable import FakeCodex as FakeCodex
+    from codex_actors.testing.fake_executable import FakeImage as FakeImage
+    from codex_actors.testing.fake_executable import fake_codex as fake_codex
+    from codex_actors.testing.faults import Faults as Faults
+    from codex_actors.testing.faults import InjectedFault as InjectedFault
+    from codex_actors.testing.faults import Injection as Injection
+    from codex_actors.testing.provider import ModelServer as ModelServer
+    from codex_actors.testing.responses import ModelRequest as ModelRequest
+    from codex_actors.testing.responses import assistant_message as assistant_message
+    from codex_actors.testing.responses import shell_command as shell_command
+    from codex_actors.testing.trees import TreeLeak as TreeLeak
+    from codex_actors.testing.trees import TreeOpener as TreeOpener
+    from codex_actors.testing.trees import assert_tree as assert_tree
+
+_HOMES = {
+    "EventLog": "event_log",
+    "FakeCall": "fake_executable",
+    "FakeCodex": "fake_executable",
+    "FakeImage": "fake_executable",
+    "Faults": "faults",
+    "InjectedFault": "faults",
+    "Injection": "faults",
+    "ModelRequest": "responses",
+    "ModelServer": "provider",
+    "TreeLeak": "trees",
+    "TreeOpener": "trees",
+    "assert_tree": "trees",
+    "assistant_message": "responses",
+    "fake_codex": "fake_executable",
+    "shell_command": "responses",
+}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] - the names above
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
