@@ -53,7 +53,12 @@ def _plain(_instance: object, _field: object, value: object) -> object:
 
 @frozen(kw_only=True)
 class ChildStarted(Event):
-    """A child acknowledged its start; `incarnation` counts from 1."""
+    """A child acknowledged its start.
+
+    Args:
+        path: the child.
+        incarnation: which of its lives began, counted from 1.
+    """
 
     incarnation: int
 
@@ -63,7 +68,12 @@ class ChildStarted(Event):
 
 @frozen(kw_only=True)
 class ChildStartFailed(Event):
-    """A child's start failed, timed out or was called off; nothing of it is left."""
+    """A child's start failed, timed out or was called off; nothing of it is left.
+
+    Args:
+        path: the child.
+        reason: a crash with the error of its start, or by what it was called off.
+    """
 
     reason: ExitReason
 
@@ -73,12 +83,21 @@ class ChildStartFailed(Event):
 
 @frozen(kw_only=True)
 class ChildStartIgnored(Event):
-    """A child raised `IgnoreChild` from its `init`."""
+    """A child raised `IgnoreChild` from its `init`.
+
+    Args:
+        path: the child.
+    """
 
 
 @frozen(kw_only=True)
 class ChildExited(Event):
-    """A child's incarnation is gone, its cleanup included."""
+    """A child's incarnation is gone, its cleanup included.
+
+    Args:
+        path: the child.
+        reason: why it ended, with the live exception of a crash.
+    """
 
     reason: ExitReason
 
@@ -90,8 +109,13 @@ class ChildExited(Event):
 class ChildRestartingEvent(Event):
     """A child will be started again, after `delay` seconds of backoff; kind `child_restarting`.
 
-    `restarts` is the number of restarts in the window, this one included.  The plain name
-    belongs to the error that `restart_child` raises for a child in that state.
+    The plain name belongs to the error that `restart_child` raises for a child in that
+    state.
+
+    Args:
+        path: the child.
+        restarts: how many restarts count in the window, this one included.
+        delay: seconds until it is started, 0 without a backoff.
     """
 
     restarts: int
@@ -104,7 +128,15 @@ class ChildRestartingEvent(Event):
 
 @frozen(kw_only=True)
 class ChildShutdownError(Event):
-    """A child ended its stop with another reason than the one it was asked for."""
+    """A child ended its stop with another reason than the one it was asked for.
+
+    As the `shutdown_error` of an OTP supervisor report; the stop of the others goes on.
+
+    Args:
+        path: the child.
+        asked: the reason that it was asked to end with.
+        reason: the one that it ended with.
+    """
 
     asked: ExitReason
     reason: ExitReason
@@ -115,7 +147,12 @@ class ChildShutdownError(Event):
 
 @frozen(kw_only=True)
 class ChildCleanupFailed(Event):
-    """A child's `terminate` raised, or was cut short at its `cleanup_timeout`."""
+    """A child's `terminate` raised, or was cut short at its `cleanup_timeout`.
+
+    Args:
+        path: the child.
+        error: what it raised, or a `TooSlowError`.
+    """
 
     error: BaseException
 
@@ -127,7 +164,10 @@ class ChildCleanupFailed(Event):
 class ChildUnresponsive(Event):
     """A child was cancelled, has outlived every deadline, and is still waited for.
 
-    `waited` is in seconds since it was cancelled; `stack` is where its task hangs.
+    Args:
+        path: the child.
+        waited: seconds since it was cancelled, or since it started if it was not.
+        stack: where its task hangs, as a traceback prints it.
     """
 
     waited: float
@@ -141,7 +181,13 @@ class ChildUnresponsive(Event):
 
 @frozen(kw_only=True)
 class RestartIntensityReached(Event):
-    """A supervisor gave up: more than `max_restarts` within `max_seconds`."""
+    """A supervisor gave up: more than `max_restarts` within `max_seconds`.
+
+    Args:
+        path: the supervisor.
+        max_restarts: what its window tolerates.
+        max_seconds: the length of the window, in seconds.
+    """
 
     max_restarts: int
     max_seconds: float
@@ -152,7 +198,13 @@ class RestartIntensityReached(Event):
 
 @frozen(kw_only=True)
 class RestartIntensityUnreachable(Event):
-    """A warning at start: the settings of a child keep the intensity from ever tripping."""
+    """A warning at start: the settings of a child keep the intensity from ever tripping.
+
+    Args:
+        path: the supervisor.
+        child: the id of the child.
+        why: which setting, in words.
+    """
 
     child: str
     why: str
@@ -163,7 +215,13 @@ class RestartIntensityUnreachable(Event):
 
 @frozen(kw_only=True)
 class InfoDropped(Event):
-    """An info was not handled: its interval is slower than its ticks, or its actor ended."""
+    """An info was not handled: its actor is slower than its interval, or has ended.
+
+    Args:
+        path: the actor.
+        info: the type of the info.
+        why: which of the two.
+    """
 
     info: str
     why: str
@@ -174,7 +232,12 @@ class InfoDropped(Event):
 
 @frozen(kw_only=True)
 class CastUnhandled(Event):
-    """A cast, sent before the receiver's class was known, has no handler there."""
+    """A cast, sent before the receiver's class was known, has no handler there.
+
+    Args:
+        path: the actor.
+        message: the type of the cast.
+    """
 
     message: str
 
@@ -184,7 +247,12 @@ class CastUnhandled(Event):
 
 @frozen(kw_only=True)
 class SupervisorStopping(Event):
-    """A supervisor begins to stop its children."""
+    """A supervisor begins to stop its children.
+
+    Args:
+        path: the supervisor, empty for the root.
+        why: on whose behalf, or because of what.
+    """
 
     why: str
 
@@ -194,7 +262,13 @@ class SupervisorStopping(Event):
 
 @frozen(kw_only=True)
 class HandlerDetached(Event):
-    """An event handler raised, and is called no more."""
+    """An event handler raised, and is called no more.
+
+    Args:
+        path: the path of the event at which it raised.
+        handler: its name.
+        error: what it raised.
+    """
 
     handler: str
     error: BaseException
@@ -204,6 +278,7 @@ class HandlerDetached(Event):
 
 
 EventHandler: TypeAlias = Callable[[Event], object]
+"""Called with every event, synchronously: it must not block.  What it returns is ignored."""
 
 
 class EventHub:

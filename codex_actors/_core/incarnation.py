@@ -7,6 +7,7 @@ a stop that its requester abandons goes on all the same, and any number may join
 
 import math
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .place import Place
 
 
-class Incarnation:
+class Incarnation(ABC):
     """The base of the three kinds of lives: an actor's, a task's, a supervisor's.
 
     Args:
@@ -100,9 +101,9 @@ class Incarnation:
             self.task = None
         self._finish(reason)
 
+    @abstractmethod
     async def live(self) -> ExitReason:
         """All of the life, its cleanup included; returns why it ended."""
-        raise NotImplementedError
 
     def acknowledge(self) -> None:
         """The start has succeeded."""
@@ -215,9 +216,9 @@ class Incarnation:
         else:
             self.place.refuse(reason)
 
+    @abstractmethod
     def ask_kindly(self, manner: Manner) -> None:
         """Make it end at the next good moment."""
-        raise NotImplementedError
 
     def kill(self) -> None:
         """Cancel it now."""

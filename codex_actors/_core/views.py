@@ -25,7 +25,15 @@ class ChildKind(enum.Enum):
 
 @frozen
 class ChildInfo:
-    """One child, as `which_children` shows it."""
+    """One child, as `which_children` shows it.
+
+    Args:
+        id: its name among its siblings.
+        kind: worker or supervisor.
+        state: what its place is doing.
+        restart: its restart type.
+        ref: its place, running or not.
+    """
 
     id: str
     kind: ChildKind
