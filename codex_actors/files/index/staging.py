@@ -130,11 +130,12 @@ class Publish:
         if row is None:
             size = 0 if rows else copied.size
             evicted = make_room(transaction, self.quota, keep=checksum, size=size)
-        whole = [] if self.distrust else [row for row in rows if transaction.is_whole(row)]
-        source = transaction.layout.blob(checksum, whole[0].name) if whole else copied.path
+        whole = [row for row in rows if transaction.is_whole(row)]
+        trusted = [] if self.distrust else whole
+        source = transaction.layout.blob(checksum, trusted[0].name) if trusted else copied.path
         for other in rows:
             # A file that is gone, was cut, or is distrusted: this is its content, so it is mended.
-            if other not in whole:
+            if other not in trusted:
                 _publish(transaction, source, checksum, other.name)
         if row is None:
             _publish(transaction, source, checksum, request.name)
@@ -144,7 +145,7 @@ class Publish:
         if copied.source is not None:
             _remember(transaction, copied.source, request.algorithm, checksum)
         transaction.changes.spend(copied.path)
-        return _staged(transaction, row, request, cached=bool(rows), evicted=evicted)
+        return _staged(transaction, row, request, cached=bool(whole), evicted=evicted)
 
 
 def _publish(transaction: Transaction, source: Path, checksum: str, name: str) -> None:
