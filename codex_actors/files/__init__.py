@@ -14,6 +14,7 @@ from codex_actors.files.errors import InvalidContentType as InvalidContentType
 from codex_actors.files.errors import InvalidName as InvalidName
 from codex_actors.files.errors import InvalidTTL as InvalidTTL
 from codex_actors.files.errors import ManifestTooNew as ManifestTooNew
+from codex_actors.files.errors import MissingCredentials as MissingCredentials
 from codex_actors.files.errors import NotARegularFile as NotARegularFile
 from codex_actors.files.errors import QuotaExceeded as QuotaExceeded
 from codex_actors.files.errors import SourceChanged as SourceChanged
@@ -22,7 +23,13 @@ from codex_actors.files.errors import SourceNotReadable as SourceNotReadable
 from codex_actors.files.errors import StagingDirRefused as StagingDirRefused
 from codex_actors.files.errors import StagingFull as StagingFull
 from codex_actors.files.errors import StagingIOError as StagingIOError
+from codex_actors.files.errors import TargetLimitExceeded as TargetLimitExceeded
 from codex_actors.files.errors import TransfersBusy as TransfersBusy
+from codex_actors.files.errors import UploadCancelled as UploadCancelled
+from codex_actors.files.errors import UploadError as UploadError
+from codex_actors.files.errors import UploadOutcomeUnknown as UploadOutcomeUnknown
+from codex_actors.files.errors import UploadRejected as UploadRejected
+from codex_actors.files.errors import UploadTimeout as UploadTimeout
 from codex_actors.files.facade import Files as Files
 from codex_actors.files.model import Attachment as Attachment
 from codex_actors.files.model import CleanupReport as CleanupReport
@@ -30,6 +37,7 @@ from codex_actors.files.model import FilesConfig as FilesConfig
 from codex_actors.files.model import Metrics as Metrics
 from codex_actors.files.opening import files_from as files_from
 from codex_actors.files.opening import open_files as open_files
+from codex_actors.files.retry import Retry as Retry
 from codex_actors.files.telemetry import Event as Event
 from codex_actors.files.telemetry import Events as Events
 from codex_actors.files.tree import files_spec as files_spec

@@ -6,6 +6,8 @@ message names the thing, what is wrong with it, and what to do. Must not know ho
 about.
 """
 
+from collections.abc import Mapping
+
 __all__ = [
     "AttachmentLeased",
     "AttachmentNotFound",
@@ -16,6 +18,7 @@ __all__ = [
     "InvalidName",
     "InvalidTTL",
     "ManifestTooNew",
+    "MissingCredentials",
     "NotARegularFile",
     "QuotaExceeded",
     "SourceChanged",
@@ -25,7 +28,13 @@ __all__ = [
     "StagingFull",
     "StagingIOError",
     "SystemCallError",
+    "TargetLimitExceeded",
     "TransfersBusy",
+    "UploadCancelled",
+    "UploadError",
+    "UploadOutcomeUnknown",
+    "UploadRejected",
+    "UploadTimeout",
 ]
 
 
@@ -70,7 +79,7 @@ class InvalidContentType(FilesError, ValueError):
 
 
 class InvalidConfig(FilesError, ValueError):
-    """A setting of `FilesConfig` that makes no sense."""
+    """A setting of `FilesConfig` or `Retry` that makes no sense."""
 
 
 class StagingFull(SystemCallError):
@@ -107,3 +116,84 @@ class AttachmentLeased(FilesError):
 
 class TransfersBusy(FilesError):
     """As many callers as `max_queued` allows are already waiting for a transfer."""
+
+
+class UploadError(FilesError):
+    """An upload that failed; nothing of it is left at the target unless the message says so.
+
+    Args:
+        message: A sentence: what was tried, how often, what the server said, what to do.
+        step: What failed: "check" (before anything was sent), "begin", "part 3 of 8", "complete",
+            "send" (of a file in one request), "settle" or "record".
+        attempts: How often it was tried.
+        status: The last HTTP status, if there was one.
+        can_retry: Uploading again later may succeed without any change.
+        server_message: What the server said last, empty if nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: str = "check",
+        attempts: int = 0,
+        status: int | None = None,
+        can_retry: bool = False,
+        server_message: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.step = step
+        self.attempts = attempts
+        self.status = status
+        self.can_retry = can_retry
+        self.server_message = server_message
+
+
+class UploadRejected(UploadError):
+    """The target refused a request for good."""
+
+
+class UploadTimeout(UploadError, TimeoutError):
+    """The target did not answer in time, or the deadline of the upload has passed."""
+
+
+class UploadCancelled(UploadError):
+    """The upload was cancelled by its handle."""
+
+
+class UploadOutcomeUnknown(UploadError):
+    """The answer to the request that makes the file was lost, and the target cannot tell.
+
+    There may be a file at the target. Uploading again makes another one: look there first.
+
+    Args:
+        message: See `UploadError`.
+        ids: What the upload is called at the target: `upload_id`, `checksum`, `name`.
+        step: See `UploadError`.
+        attempts: See `UploadError`.
+        status: See `UploadError`.
+        server_message: See `UploadError`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        ids: Mapping[str, str],
+        step: str = "complete",
+        attempts: int = 0,
+        status: int | None = None,
+        server_message: str = "",
+    ) -> None:
+        super().__init__(
+            message, step=step, attempts=attempts, status=status, server_message=server_message
+        )
+        self.ids = dict(ids)
+
+
+class TargetLimitExceeded(UploadError, ValueError):
+    """The file, or a setting of the target, is outside of what the target takes."""
+
+
+class MissingCredentials(UploadError):
+    """The target needs a credential that was neither given nor found in the environment."""

@@ -1,0 +1,1 @@
+"""Where uploads go. Start reading at `protocol`; each target is one module beside it."""
