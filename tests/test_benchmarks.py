@@ -1,0 +1,49 @@
+"""The benchmarks run: they are listed, and the quick form of one gives a document."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command from the root of the repository, as people do."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", *arguments],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_name_they_are_listed() -> None:
+    """Each with what it measures."""
+    listed = benchmarks()
+
+    assert listed.returncode == 0
+    assert "staging     files.stage" in listed.stdout
+
+
+def test_a_wrong_name_is_told() -> None:
+    """And which names there are."""
+    refused = benchmarks("stagging")
+
+    assert refused.returncode == 2
+    assert refused.stderr == "There is no benchmark 'stagging': choose one of staging.\n"
+
+
+def test_the_quick_form_gives_one_document() -> None:
+    """Its figures have a sample per turn, and the ratio of those of ours to those of the floor."""
+    parts = ("--only", "again", "--only", "sweep")
+    done = benchmarks("staging", "--quick", "--repeats", "2", "--json", *parts)
+
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    figure = document["figures"][0]
+    assert document["benchmark"] == "staging"
+    assert len(figure["samples"]) == len(figure["floor_samples"]) == 2
+    assert figure["compared"] > 0
+    assert figure["target"] == 2.0
