@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codex_actors.testing.codex_server import CodexUploadServer as CodexUploadServer
     from codex_actors.testing.event_log import EventLog as EventLog
     from codex_actors.testing.fake_executable import FakeCall as FakeCall
     from codex_actors.testing.fake_executable import FakeCodex as FakeCodex
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from codex_actors.testing.faults import Faults as Faults
     from codex_actors.testing.faults import InjectedFault as InjectedFault
     from codex_actors.testing.faults import Injection as Injection
+    from codex_actors.testing.openai_server import OpenAIUploadServer as OpenAIUploadServer
     from codex_actors.testing.provider import ModelServer as ModelServer
     from codex_actors.testing.responses import ModelRequest as ModelRequest
     from codex_actors.testing.responses import assistant_message as assistant_message
@@ -25,8 +27,22 @@ if TYPE_CHECKING:
     from codex_actors.testing.trees import TreeLeak as TreeLeak
     from codex_actors.testing.trees import TreeOpener as TreeOpener
     from codex_actors.testing.trees import assert_tree as assert_tree
+    from codex_actors.testing.upload_faults import AnswerGarbage as AnswerGarbage
+    from codex_actors.testing.upload_faults import AnswerTruncated as AnswerTruncated
+    from codex_actors.testing.upload_faults import AnswerTwice as AnswerTwice
+    from codex_actors.testing.upload_faults import AnswerWith as AnswerWith
+    from codex_actors.testing.upload_faults import NeverAnswer as NeverAnswer
+    from codex_actors.testing.upload_faults import ResetConnection as ResetConnection
+    from codex_actors.testing.upload_faults import UploadFault as UploadFault
+    from codex_actors.testing.upload_serving import UploadRequest as UploadRequest
+    from codex_actors.testing.upload_storage import StoredFile as StoredFile
 
 _HOMES = {
+    "AnswerGarbage": "upload_faults",
+    "AnswerTruncated": "upload_faults",
+    "AnswerTwice": "upload_faults",
+    "AnswerWith": "upload_faults",
+    "CodexUploadServer": "codex_server",
     "EventLog": "event_log",
     "FakeCall": "fake_executable",
     "FakeCodex": "fake_executable",
@@ -36,8 +52,14 @@ _HOMES = {
     "Injection": "faults",
     "ModelRequest": "responses",
     "ModelServer": "provider",
+    "NeverAnswer": "upload_faults",
+    "OpenAIUploadServer": "openai_server",
+    "ResetConnection": "upload_faults",
+    "StoredFile": "upload_storage",
     "TreeLeak": "trees",
     "TreeOpener": "trees",
+    "UploadFault": "upload_faults",
+    "UploadRequest": "upload_serving",
     "assert_tree": "trees",
     "assistant_message": "responses",
     "fake_codex": "fake_executable",

@@ -1,14 +1,14 @@
 """Owns just enough HTTP/1.1 for a test server: reading requests, writing answers.
 
-Invariant: a request is read whole or refused with a status; no more than the bounds is ever held,
-whatever the client sends. Must not know what is served.
+Invariant: a request is read as it was framed or refused with a status; no more than the bounds is
+ever held, whatever the client sends. Must not know what is served.
 """
 
 from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Protocol, final
 
 from attrs import frozen
 
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from trio.abc import ReceiveStream
 
-__all__ = ["MAX_BODY", "HttpReader", "HttpRequest", "Refused", "response"]
+__all__ = [
+    "MAX_BODY",
+    "Body",
+    "HttpBody",
+    "HttpHead",
+    "HttpReader",
+    "HttpRequest",
+    "Refused",
+    "response",
+    "response_head",
+]
 
 MAX_HEAD = 64 * 2**10
 MAX_BODY = 256 * 2**20
@@ -25,6 +35,9 @@ MAX_BODY = 256 * 2**20
 
 MAX_FRAMING = 256
 CHUNK = 65_536
+PIECE = 256 * 2**10
+"""Bytes of a body that are taken at a time."""
+
 _REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!-~]*) HTTP/1\.[01]")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -40,13 +53,12 @@ class Refused(Exception):
 
 
 @frozen(kw_only=True)
-class HttpRequest:
-    """One request, its header names in lower case; of repeated headers, the values joined."""
+class HttpHead:
+    """What precedes a body, header names in lower case; of repeated headers, the values joined."""
 
     method: str
     target: str
     headers: Mapping[str, str]
-    body: bytes
 
     @property
     def path(self) -> str:
@@ -57,6 +69,21 @@ class HttpRequest:
     def keep_alive(self) -> bool:
         """Whether the client may send another request on this connection."""
         return self.headers.get("connection", "").lower() != "close"
+
+
+@frozen(kw_only=True)
+class HttpRequest(HttpHead):
+    """One request, read whole."""
+
+    body: bytes
+
+
+class Body(Protocol):
+    """A body to be received piece by piece; see `HttpBody`."""
+
+    async def receive(self, limit: int = PIECE) -> bytes:
+        """Return the next bytes, at most `limit`; none at the end."""
+        ...
 
 
 @final
@@ -70,6 +97,23 @@ class HttpReader:
 
     async def next_request(self) -> HttpRequest | None:
         """Return the next request, None when the client has closed the connection between two.
+
+        Raises:
+            Refused: What came is no acceptable HTTP/1.1 request.
+        """
+        head = await self.next_head()
+        if head is None:
+            return None
+        body = self.body(head)
+        whole = bytearray()
+        while piece := await body.receive():
+            whole += piece
+        return HttpRequest(
+            method=head.method, target=head.target, headers=head.headers, body=bytes(whole)
+        )
+
+    async def next_head(self) -> HttpHead | None:
+        """Return the next request's head; its body has to be read before the next.
 
         Raises:
             Refused: What came is no acceptable HTTP/1.1 request.
@@ -88,43 +132,59 @@ class HttpReader:
                 raise Refused(HTTPStatus.BAD_REQUEST, f"no header line: {line[:80]!r}")
             name = header[1].lower()
             headers[name] = f"{headers[name]}, {header[2]}" if name in headers else header[2]
-        return HttpRequest(
-            method=request_line[1],
-            target=request_line[2],
-            headers=headers,
-            body=await self._body(headers),
-        )
+        return HttpHead(method=request_line[1], target=request_line[2], headers=headers)
 
-    async def _body(self, headers: Mapping[str, str]) -> bytes:
-        coding = headers.get("transfer-encoding")
-        length = headers.get("content-length")
+    def body(self, head: HttpHead) -> HttpBody:
+        """Return the body that follows a head.
+
+        Raises:
+            Refused: Its framing is not acceptable, or it is announced to be too long.
+        """
+        coding = head.headers.get("transfer-encoding")
+        length = head.headers.get("content-length")
         if coding is not None and length is not None:
             raise Refused(HTTPStatus.BAD_REQUEST, "both Transfer-Encoding and Content-Length")
         if coding is not None:
             if coding.lower() != "chunked":
                 raise Refused(HTTPStatus.NOT_IMPLEMENTED, f"transfer coding {coding[:80]!r}")
-            return await self._chunked()
+            return HttpBody(self, None)
         if length is None:
-            return b""
+            return HttpBody(self, 0)
         if not _LENGTH.fullmatch(length):
             raise Refused(HTTPStatus.BAD_REQUEST, f"Content-Length {length[:80]!r}")
-        return await self._exactly(int(length), 0)
+        self.check_length(int(length))
+        return HttpBody(self, int(length))
 
-    async def _chunked(self) -> bytes:
-        body = bytearray()
-        while True:
-            size = _CHUNK_SIZE.fullmatch(await self._line())
-            if size is None:
-                raise Refused(HTTPStatus.BAD_REQUEST, "a chunk without its size")
-            count = int(size[1], 16)
-            if count == 0:
-                break
-            body += await self._exactly(count, len(body))
-            if await self._line():
-                raise Refused(HTTPStatus.BAD_REQUEST, "a chunk longer than its size")
-        while await self._line():
-            pass  # trailers say nothing that is needed here
-        return bytes(body)
+    def check_length(self, length: int) -> None:
+        """Refuse a body that is too long."""
+        if length > self._max_body:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {self._max_body:,} bytes"
+            )
+
+    async def next_chunk(self, *, first: bool) -> int:
+        """Return the size of the next chunk of a chunked body, 0 after the last."""
+        if not first and await self._line():
+            raise Refused(HTTPStatus.BAD_REQUEST, "a chunk longer than its size")
+        size = _CHUNK_SIZE.fullmatch(await self._line())
+        if size is None:
+            raise Refused(HTTPStatus.BAD_REQUEST, "a chunk without its size")
+        count = int(size[1], 16)
+        if count == 0:
+            while await self._line():
+                pass  # trailers say nothing that is needed here
+        return count
+
+    async def take(self, limit: int) -> bytes:
+        """Return some bytes of a body, at most `limit`."""
+        if self._buffer:
+            data = bytes(self._buffer[:limit])
+            del self._buffer[:limit]
+            return data
+        data = bytes(await self._stream.receive_some(min(limit, PIECE)))
+        if not data:
+            raise Refused(HTTPStatus.BAD_REQUEST, "the body ends too early")
+        return data
 
     async def _line(self) -> str:
         line = await self._until(b"\r\n", MAX_FRAMING)
@@ -151,32 +211,76 @@ class HttpReader:
         del self._buffer[: end + len(mark)]
         return text
 
-    async def _exactly(self, count: int, before: int) -> bytes:
-        if before + count > self._max_body:
-            raise Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {self._max_body:,} bytes"
-            )
-        while len(self._buffer) < count:
-            if not await self._receive():
-                raise Refused(HTTPStatus.BAD_REQUEST, "the body ends too early")
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return data
-
     async def _receive(self) -> bool:
         data = await self._stream.receive_some(CHUNK)
         self._buffer += data
         return bool(data)
 
 
+@final
+class HttpBody:
+    """The body of one request, to be received piece by piece.
+
+    Attributes:
+        length: Bytes, as announced; None for a chunked body, which says its length by its end.
+        received: Bytes so far.
+    """
+
+    def __init__(self, reader: HttpReader, length: int | None) -> None:
+        self.length = length
+        self.received = 0
+        self._reader = reader
+        self._chunked = length is None
+        self._pending = length or 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it has been received."""
+        return not self._chunked and not self._pending
+
+    async def receive(self, limit: int = PIECE) -> bytes:
+        """Return the next bytes, at most `limit`; none at the end.
+
+        Raises:
+            Refused: The client ended too early, or what it sent is longer than allowed.
+        """
+        if self._chunked and not self._pending:
+            self._pending = await self._reader.next_chunk(first=not self.received)
+            self._chunked = self._pending > 0
+            self._reader.check_length(self.received + self._pending)
+        if not self._pending:
+            return b""
+        piece = await self._reader.take(min(limit, self._pending))
+        self._pending -= len(piece)
+        self.received += len(piece)
+        return piece
+
+
 def response(
     status: HTTPStatus, content_type: str, body: bytes, *, keep_alive: bool = True
 ) -> bytes:
     """Write one answer."""
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        f"content-type: {content_type}\r\n"
-        f"content-length: {len(body)}\r\n"
-        f"connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
-    )
-    return head.encode("latin-1") + body
+    return response_head(status, content_type, len(body), keep_alive=keep_alive) + body
+
+
+def response_head(
+    status: int,
+    content_type: str,
+    length: int,
+    *,
+    headers: Mapping[str, str] | None = None,
+    keep_alive: bool = True,
+) -> bytes:
+    """Write the head of an answer whose body of `length` bytes follows."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    lines = {
+        "content-type": content_type,
+        "content-length": str(length),
+        "connection": "keep-alive" if keep_alive else "close",
+        **(headers or {}),
+    }
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status} {phrase}\r\n{text}\r\n".encode("latin-1")

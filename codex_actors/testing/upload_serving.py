@@ -1,0 +1,350 @@
+"""Owns what the two upload servers share: connections, the record of what came, the fault script.
+
+Invariant: a request is recorded when its head has come; it takes effect once, in one step without
+an await, after its body has come whole; a fault decides whether it does and what the client sees.
+Must not know a protocol.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import parse_qsl
+
+import attrs
+import trio
+from attrs import frozen
+
+from codex_actors.codex.background import open_background
+from codex_actors.testing.http import HttpReader, Refused
+from codex_actors.testing.upload_exchange import (
+    Answer,
+    ApiError,
+    Incoming,
+    Struck,
+    discarding,
+    hang_up,
+    json_answer,
+    prepare_whole,
+    refusal,
+    reset,
+    send_answer,
+    send_half,
+)
+from codex_actors.testing.upload_faults import (
+    AnswerGarbage,
+    AnswerTruncated,
+    AnswerTwice,
+    AnswerWith,
+    FaultScript,
+    NeverAnswer,
+    ResetConnection,
+    UploadFault,
+)
+from codex_actors.testing.upload_storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from types import TracebackType
+
+    from codex_actors.testing.http import HttpBody, HttpHead
+    from codex_actors.testing.upload_exchange import Effect, Prepare
+
+__all__ = ["UploadRequest", "UploadServer"]
+
+HOST = "127.0.0.1"
+CONNECTION_IDLE = 60.0
+MAX_BODY = 9 * 2**30
+"""Bytes of a request, above every limit of the protocols: those are answered in their own way."""
+
+GARBAGE = b"<html><body>The proxy has something to say.</body></html>"
+
+
+@frozen(kw_only=True)
+class UploadRequest:
+    """One request as it came.
+
+    Attributes:
+        step: Its step of the protocol, empty when it has none.
+        method: As sent.
+        path: Without the query.
+        query: Decoded.
+        headers: Names in lower case.
+        json: The body, if it was JSON.
+        received: Bytes of the body that were read.
+        status: Of the answer; None when none was given, or not yet.
+    """
+
+    step: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    json: Any = None
+    received: int = 0
+    status: int | None = None
+
+
+class UploadServer:
+    """Base of the upload servers, to be used by `async with`.
+
+    Arguments:
+        faults: What goes wrong; see `UploadFault`. May be replaced while serving, which starts
+            the counting afresh.
+        latency: Seconds before every answer.
+        clock: Seconds since the epoch.
+        keep_bytes: Whether contents are kept (on disk, until the server stops). Without them,
+            files know their size only.
+        port: 0 takes a free one.
+    """
+
+    STEPS: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        *,
+        faults: Iterable[UploadFault] = (),
+        latency: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        keep_bytes: bool = True,
+        port: int = 0,
+    ) -> None:
+        self.latency = latency
+        self._clock = clock
+        self._keep_bytes = keep_bytes
+        self._port = port
+        self._script = FaultScript(faults, self.STEPS)
+        self._requests: list[UploadRequest] = []
+        self._running: Counter[str] = Counter()
+        self._peak: Counter[str] = Counter()
+        self._url: str | None = None
+        self._activity = trio.Event()
+        self._stack = AsyncExitStack()
+        self._open_storage: Storage | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="uploads-"))
+            self._open_storage = Storage(Path(directory), keep=self._keep_bytes)
+            listeners = await trio.open_tcp_listeners(self._port, host=HOST)
+            nursery = await stack.enter_async_context(open_background())
+            self._url = f"http://{HOST}:{listeners[0].socket.getsockname()[1]}"
+            nursery.start_soon(trio.serve_listeners, self._serve, listeners)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The body's error is not the server's: it passes by.
+        await self._stack.__aexit__(None, None, None)  # noqa: ASYNC102 - only cancels its tasks
+
+    @property
+    def url(self) -> str:
+        """The server's root, `http://127.0.0.1:<port>`.
+
+        Raises:
+            RuntimeError: The server has not been entered.
+        """
+        if self._url is None:
+            raise RuntimeError(f"the {type(self).__name__} is not running: use `async with`")
+        return self._url
+
+    @property
+    def faults(self) -> tuple[UploadFault, ...]:
+        """What goes wrong."""
+        return self._script.faults
+
+    @faults.setter
+    def faults(self, faults: Iterable[UploadFault]) -> None:
+        self._script = FaultScript(faults, self.STEPS)
+
+    @property
+    def requests(self) -> tuple[UploadRequest, ...]:
+        """Every request so far, in the order of arrival."""
+        return tuple(self._requests)
+
+    def of(self, step: str) -> tuple[UploadRequest, ...]:
+        """Return the requests of one step, in the order of arrival."""
+        return tuple(request for request in self._requests if request.step == step)
+
+    def peak(self, step: str) -> int:
+        """Return how many requests of one step were in hand at the same time, at most."""
+        return self._peak[step]
+
+    async def wait_requests(self, step: str, count: int) -> None:
+        """Wait until `count` requests of one step have come in all."""
+        while len(self.of(step)) < count:
+            await self.wait_activity()
+
+    async def wait_activity(self) -> None:
+        """Wait until the next request comes, is carried out, or is answered."""
+        await self._activity.wait()
+
+    @property
+    def _storage(self) -> Storage:
+        if self._open_storage is None:
+            raise RuntimeError(f"the {type(self).__name__} is not running: use `async with`")
+        return self._open_storage
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    # What a protocol says
+
+    def _route(self, head: HttpHead) -> tuple[str, Prepare]:
+        """Return the step of a request and what prepares it, or raise `ApiError`."""
+        raise NotImplementedError
+
+    def _error(self, error: ApiError) -> Answer:
+        """Return the answer of a refused request."""
+        raise NotImplementedError
+
+    # One connection
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        async with stream:
+            # A client that hangs up is no concern of the server's.
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                try:
+                    await self._converse(HttpReader(stream, max_body=MAX_BODY), stream)
+                except Refused as refused:
+                    answer = self._error(ApiError(refused.status, str(refused)))
+                    await send_answer(stream, answer, keep_alive=False)
+                    await hang_up(stream)
+
+    async def _converse(self, reader: HttpReader, stream: trio.SocketStream) -> None:
+        while True:
+            head = None
+            with trio.move_on_after(CONNECTION_IDLE):
+                head = await reader.next_head()
+            if head is None:
+                return
+            body = reader.body(head)
+            if head.headers.get("expect", "").lower() == "100-continue":
+                await stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if not await self._exchange(head, body, stream):
+                return
+
+    async def _exchange(self, head: HttpHead, body: HttpBody, stream: trio.SocketStream) -> bool:
+        """Serve one request; return whether another may follow on its connection."""
+        try:
+            step, prepare = self._route(head)
+        except ApiError as error:
+            step, prepare = "", refusal(error)
+        number = self._arrived(step, head)
+        fault = self._script.next(step) if step else UploadFault(step)
+        incoming = Incoming(head, body, fault)
+        answer: Answer | None = None
+        try:
+            with self._in_hand(step):
+                effect = await prepare_whole(prepare, incoming)
+                with discarding(effect):
+                    await trio.sleep(self.latency + fault.delay)
+                if fault.carried_out:
+                    answer = self._apply(effect)
+                else:
+                    effect.discard()
+        except Struck:
+            pass
+        self._note(number, received=body.received, json=incoming.document)
+        return await self._reply(head, number, fault, answer, stream)
+
+    def _apply(self, effect: Effect) -> Answer:
+        try:
+            return effect.apply()
+        except ApiError as error:
+            return self._error(error)
+
+    async def _reply(
+        self,
+        head: HttpHead,
+        number: int,
+        fault: UploadFault,
+        answer: Answer | None,
+        stream: trio.SocketStream,
+    ) -> bool:
+        """Send what a fault makes of an answer."""
+        match fault.then:
+            case ResetConnection():
+                reset(stream)
+                return False
+            case NeverAnswer():
+                if fault.after is not None:
+                    await trio.sleep_forever()  # what comes is left unread, and fills the buffers
+                while await stream.receive_some():
+                    pass
+                return False
+            case AnswerTruncated():
+                whole = json_answer({"id": "", "object": ""}) if answer is None else answer
+                await send_half(stream, whole)
+                return False
+            case AnswerGarbage():
+                answer = Answer(200, GARBAGE, "text/html")
+            case AnswerWith():
+                answer = self._instead(fault.then)
+            case AnswerTwice() | None:
+                pass
+        if answer is None:  # its fault has taken effect, and so it has one
+            raise AssertionError(f"no answer for {head.method} {head.path}")
+        keep_alive = head.keep_alive and fault.after is None
+        self._note(number, status=answer.status)
+        for _ in range(2 if isinstance(fault.then, AnswerTwice) else 1):
+            await send_answer(stream, answer, keep_alive=keep_alive)
+        if not keep_alive:
+            await hang_up(stream)
+        return keep_alive
+
+    def _instead(self, given: AnswerWith) -> Answer:
+        answer = self._error(ApiError(given.status, f"status {given.status}, as the test wants it"))
+        headers = dict(given.headers)
+        if given.retry_after is not None:
+            headers["retry-after"] = (
+                given.retry_after
+                if isinstance(given.retry_after, str)
+                else f"{given.retry_after:g}"
+            )
+        if given.body is not None:
+            answer = Answer(given.status, given.body.encode())
+        return attrs.evolve(answer, headers=headers)
+
+    # The record
+
+    def _arrived(self, step: str, head: HttpHead) -> int:
+        query = dict(parse_qsl(head.target.partition("?")[2], keep_blank_values=True))
+        self._requests.append(
+            UploadRequest(
+                step=step,
+                method=head.method,
+                path=head.path,
+                query=MappingProxyType(query),
+                headers=MappingProxyType(dict(head.headers)),
+            )
+        )
+        self._notify()
+        return len(self._requests) - 1
+
+    def _note(self, number: int, **changes: Any) -> None:
+        self._requests[number] = attrs.evolve(self._requests[number], **changes)
+        self._notify()
+
+    def _notify(self) -> None:
+        self._activity.set()
+        self._activity = trio.Event()
+
+    @contextmanager
+    def _in_hand(self, step: str) -> Generator[None]:
+        self._running[step] += 1
+        self._peak[step] = max(self._peak[step], self._running[step])
+        try:
+            yield
+        finally:
+            self._running[step] -= 1
