@@ -35,7 +35,7 @@ class _Sizes:
     Attributes:
         small, medium, large: Number of files and bytes of each.
         restaged: How often one file is staged again, one after the other.
-        entries: Of the manifest that is swept; `few` of the one that it is compared with.
+        entries: Of the manifest that is swept; `few`, but more than expire, of that beside it.
         expired: How many of them go.
     """
 
@@ -44,7 +44,7 @@ class _Sizes:
     large: tuple[int, int] = (1, 1024 * _MIB)
     restaged: int = 200
     entries: int = 1_000_000
-    few: int = 1000
+    few: int = 2000
     expired: int = 1000
 
     @property
@@ -54,7 +54,7 @@ class _Sizes:
         return 3 * max(n * size for n, size in files) + 2048 * self.entries
 
 
-_QUICK = _Sizes((20, 4096), (2, _MIB // 4), (1, 4 * _MIB), 5, 2000, 100, 64)
+_QUICK = _Sizes((20, 4096), (2, _MIB // 4), (1, 4 * _MIB), 5, 2000, 128, 64)
 
 
 def run(options: Options) -> Report:

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -47,6 +47,10 @@ class BusyManifest:
     async def drive(self, steps: Generator[None, None, T]) -> T:
         """Run it."""
         return await Inline().drive(steps)
+
+    def follow(self, work: Callable[[int], None]) -> AbstractContextManager[Callable[[int], None]]:
+        """Let it follow at once."""
+        return Inline().follow(work)
 
 
 @pytest.fixture

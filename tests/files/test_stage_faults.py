@@ -140,7 +140,7 @@ async def test_a_staging_that_dies_when_it_was_published_has_happened(
 
 
 @define
-class Writes:
+class Copies:
     """How many were made."""
 
     made: int = 0
@@ -150,15 +150,14 @@ class Writes:
 class BreakingDisk(Disk):
     """Real files; the second MiB of the first one finds a defect in the code around it."""
 
-    writes: Writes = field(factory=Writes)
+    copies: Copies = field(factory=Copies)
 
-    def write(self, descriptor: int, data: bytes | memoryview) -> None:
-        """Write, or crash."""
-        if len(data) == MIB:
-            self.writes.made += 1
-            if self.writes.made == 2:
-                raise ZeroDivisionError
-        super().write(descriptor, data)
+    def copy_range(self, source: int, target: int, size: int) -> int:
+        """Copy, or crash."""
+        self.copies.made += 1
+        if self.copies.made == 2:
+            raise ZeroDivisionError
+        return super().copy_range(source, target, size)
 
 
 async def test_a_crash_in_the_middle_of_a_copy_leaves_no_trace(
@@ -166,7 +165,7 @@ async def test_a_crash_in_the_middle_of_a_copy_leaves_no_trace(
 ) -> None:
     """Also in the thread that copies, between two chunks."""
     # F28
-    seams = Seams(disk=BreakingDisk("none", Writes()))
+    seams = Seams(disk=BreakingDisk("none", Copies()))
     async with open_files(config, seams=seams) as files:
         before = tree_of(root)
 

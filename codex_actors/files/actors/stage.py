@@ -106,9 +106,9 @@ class StageActor(Actor):
         blocking = self._environment.blocking
         match self._job.source:
             case PathSource(path):
-                return await blocking.drive(copy_path(partial, path))
+                return await blocking.drive(copy_path(partial, path, blocking.follow))
             case ByteSource(data):
-                return await blocking.drive(copy_bytes(partial, data))
+                return await blocking.drive(copy_bytes(partial, data, blocking.follow))
             case PumpedSource(chunks):
                 return await self._fill_from(partial, chunks)
 

@@ -70,6 +70,20 @@ class Disk:
         """Fill a buffer as far as possible; return how far, 0 at the end of the file."""
         return os.readv(descriptor, [buffer])
 
+    def read_at(self, descriptor: int, buffer: memoryview, position: int) -> int:
+        """Fill a buffer from a position on as far as possible; return how far."""
+        return os.preadv(descriptor, [buffer], position)
+
+    def copy_range(self, source: int, target: int, size: int) -> int:
+        """Copy bytes between two files where both stand; return how many, 0 at the end.
+
+        Raises:
+            OSError: Also where the system cannot, or not between these two.
+        """
+        if sys.platform != "linux":
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        return os.copy_file_range(source, target, size)
+
     def write(self, descriptor: int, data: bytes | memoryview) -> None:
         """Write all of `data`."""
         rest = memoryview(data)

@@ -1,14 +1,18 @@
 """Owns the partial file of one staging: the bytes on their way to be published.
 
-Invariant: the checksum and size are those of the bytes written here, hashed as they were written;
-whatever happens, `discard` leaves nothing. Steps are generators that yield between chunks, so that
-whoever drives them can stop there. Must not know the manifest or the final name.
+Invariant: the checksum and size are those of the bytes that lie here, hashed as they were written
+or read back from here, never those of the source; whatever happens, `discard` leaves nothing. Steps
+are generators that yield between chunks, so that whoever drives them can stop there. Must not know
+the manifest or the final name, nor what runs what follows.
 """
 
 import contextlib
+import errno
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import define, field, frozen
 
@@ -24,11 +28,22 @@ from codex_actors.files.store.source import (
     source_error,
 )
 
-__all__ = ["CHUNK_BYTES", "Copied", "Partial", "copy_bytes", "copy_path"]
+__all__ = ["CHUNK_BYTES", "Copied", "Follow", "Partial", "copy_bytes", "copy_path", "directly"]
 
 CHUNK_BYTES = 1 << 20
+# What is read back to be hashed at a time: it and what it was copied from stay in the cache.
+_HASH_BYTES = 1 << 17
 
 _CLOSED = -1
+
+# Opens something that lets work follow a growing file: what it gives is told how far the file has
+# got. When it has been left, the work has got there as well, or raised.
+Follow: TypeAlias = Callable[[Callable[[int], None]], AbstractContextManager[Callable[[int], None]]]
+
+
+def directly(work: Callable[[int], None]) -> AbstractContextManager[Callable[[int], None]]:
+    """Let work follow at once, in the thread that writes."""
+    return contextlib.nullcontext(work)
 
 
 @frozen
@@ -68,6 +83,7 @@ class Partial:
     limit: int | None = None
     size: int = 0
     _hasher: Hasher = field(init=False)
+    _hashed: int = 0
     _head: bytes = b""
     _descriptor: int = _CLOSED
 
@@ -92,15 +108,58 @@ class Partial:
             QuotaExceeded: They are more than `limit`.
             StagingFull, StagingIOError: They could not be written.
         """
+        self.append(chunk)
+        self._hash(chunk)
+
+    def append(self, chunk: bytes | memoryview) -> None:
+        """Append bytes that `hash_up_to` will hash.
+
+        Raises:
+            QuotaExceeded: They are more than `limit`.
+            StagingFull, StagingIOError: They could not be written.
+        """
         self.refuse_beyond_limit(self.size + len(chunk))
         try:
             self.disk.write(self._descriptor, chunk)
         except OSError as error:
             raise staging_error(error, self.path) from error
+        self.size += len(chunk)
+
+    def append_from(self, source: int) -> bool:
+        """Append a chunk of a file without its bytes passing through here; False if that fails.
+
+        It fails at the end of the source, for want of the system call between these two files, or
+        by an error: reading and writing will tell which. `hash_up_to` will hash them.
+        """
+        try:
+            copied = self.disk.copy_range(source, self._descriptor, CHUNK_BYTES)
+        except OSError:
+            return False
+        self.size += copied
+        return copied > 0
+
+    def hash_up_to(self, position: int) -> None:
+        """Read back and hash what was appended; only one thread at a time, of any.
+
+        Raises:
+            StagingIOError: It cannot be read, or somebody else has cut it off.
+        """
+        view = memoryview(bytearray(min(_HASH_BYTES, position - self._hashed)))
+        while self._hashed < position:
+            piece = view[: position - self._hashed]
+            try:
+                filled = self.disk.read_at(self._descriptor, piece, self._hashed)
+                if not filled:
+                    raise OSError(errno.EIO, "Bytes just written are gone")  # noqa: TRY301
+            except OSError as error:
+                raise staging_error(error, self.path) from error
+            self._hash(piece[:filled])
+
+    def _hash(self, chunk: bytes | memoryview) -> None:
         self._hasher.update(chunk)
+        self._hashed += len(chunk)
         if len(self._head) < HEAD_BYTES:
             self._head += bytes(chunk[: HEAD_BYTES - len(self._head)])
-        self.size += len(chunk)
 
     def refuse_beyond_limit(self, size: int) -> None:
         """Check what the size will be at least.
@@ -140,8 +199,15 @@ class Partial:
             self._descriptor = _CLOSED
 
 
-def copy_path(partial: Partial, path: Path) -> Generator[None, None, Copied]:
+def copy_path(
+    partial: Partial, path: Path, follow: Follow = directly
+) -> Generator[None, None, Copied]:
     """Copy a regular file; yields between chunks.
+
+    Args:
+        partial: Where to.
+        path: Where from.
+        follow: How the hashing follows the copying of a large file.
 
     Raises:
         SourceNotFound, SourceNotReadable, NotARegularFile, SourceChanged: See there; `partial` was
@@ -152,24 +218,59 @@ def copy_path(partial: Partial, path: Path) -> Generator[None, None, Copied]:
     with open_source(partial.disk, path) as (descriptor, before, steady):
         partial.refuse_beyond_limit(before.size)
         partial.create()
-        # One buffer for all chunks: fresh memory for each costs more than the copy.
-        buffer = bytearray(min(CHUNK_BYTES, before.size + 1))
-        view = memoryview(buffer)
-        while True:
-            try:
-                filled = partial.disk.read_into(descriptor, buffer)
-            except OSError as error:
-                raise source_error(error, path) from error
-            if not filled:
-                break
-            partial.write(view[:filled])
-            yield
+        if before.size <= CHUNK_BYTES:
+            yield from _read(partial, path, descriptor, before.size, partial.write)
+        else:
+            with follow(partial.hash_up_to) as advance:
+                for _ in _transfer(partial, path, descriptor, before.size):
+                    advance(partial.size)
+                    yield
         same = check_unchanged(path, before, descriptor, partial.size)
     return partial.finish(before if steady and same else None)
 
 
-def copy_bytes(partial: Partial, data: bytes) -> Generator[None, None, Copied]:
+def _transfer(partial: Partial, path: Path, descriptor: int, size: int) -> Generator[None]:
+    """Append a source by the system's own copying as far as that goes, else by reading."""
+    while partial.size < size:
+        if not partial.append_from(descriptor):
+            yield from _read(partial, path, descriptor, size, partial.append)
+            break
+        yield
+
+
+def _read(
+    partial: Partial,
+    path: Path,
+    descriptor: int,
+    size: int,
+    append: Callable[[memoryview], None],
+) -> Generator[None]:
+    """Append the rest of a source; no further than what tells that it has grown."""
+    # One buffer for all chunks: fresh memory for each costs more than the copy.
+    buffer = bytearray(min(CHUNK_BYTES, size - partial.size + 1))
+    view = memoryview(buffer)
+    while True:
+        try:
+            filled = partial.disk.read_into(descriptor, buffer)
+        except OSError as error:
+            raise source_error(error, path) from error
+        if not filled:
+            break
+        append(view[:filled])
+        yield
+        if partial.size >= size:
+            break
+
+
+def copy_bytes(
+    partial: Partial, data: bytes, follow: Follow = directly
+) -> Generator[None, None, Copied]:
     """Copy bytes in memory; yields between chunks.
+
+    Args:
+        partial: Where to.
+        data: Where from.
+        follow: How the hashing follows the writing of many bytes.
 
     Raises:
         QuotaExceeded: They are more than the partial file may become.
@@ -177,8 +278,14 @@ def copy_bytes(partial: Partial, data: bytes) -> Generator[None, None, Copied]:
     """
     partial.refuse_beyond_limit(len(data))
     partial.create()
-    view = memoryview(data)
-    for start in range(0, len(view), CHUNK_BYTES):
-        partial.write(view[start : start + CHUNK_BYTES])
+    if len(data) <= CHUNK_BYTES:
+        partial.write(data)
         yield
+    else:
+        view = memoryview(data)
+        with follow(partial.hash_up_to) as advance:
+            for start in range(0, len(view), CHUNK_BYTES):
+                partial.append(view[start : start + CHUNK_BYTES])
+                advance(partial.size)
+                yield
     return partial.finish()
