@@ -35,6 +35,7 @@ from codex_actors.files.model import Attachment as Attachment
 from codex_actors.files.model import CleanupReport as CleanupReport
 from codex_actors.files.model import FilesConfig as FilesConfig
 from codex_actors.files.model import Metrics as Metrics
+from codex_actors.files.model import VerifyReport as VerifyReport
 from codex_actors.files.opening import files_from as files_from
 from codex_actors.files.opening import open_files as open_files
 from codex_actors.files.retry import Retry as Retry

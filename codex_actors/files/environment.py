@@ -16,6 +16,7 @@ from codex_actors.files.index.quota import Quota
 from codex_actors.files.model import FilesConfig
 from codex_actors.files.store.directory import choose_staging_dir
 from codex_actors.files.store.disk import Disk
+from codex_actors.files.store.layout import Layout
 from codex_actors.files.telemetry import EventHandler, Events
 
 __all__ = ["Environment", "Seams"]
@@ -53,6 +54,11 @@ class Environment:
     clock: Clock
     disk: Disk
     events: Events
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie."""
+        return Layout(self.root)
 
     @property
     def quota(self) -> Quota:

@@ -7,6 +7,7 @@ about.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 __all__ = [
     "AttachmentLeased",
@@ -99,7 +100,15 @@ class QuotaExceeded(FilesError):
 
 
 class ChecksumMismatch(FilesError):
-    """Bytes on disk are not those that were staged."""
+    """Bytes on disk are not those that were staged.
+
+    Attributes:
+        quarantined: Where they lie now, None when they were not moved.
+    """
+
+    def __init__(self, message: str, *, quarantined: Path | None = None) -> None:
+        super().__init__(message)
+        self.quarantined = quarantined
 
 
 class ManifestTooNew(FilesError):

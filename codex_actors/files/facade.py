@@ -1,49 +1,33 @@
-"""Owns the public face of the files: checks what callers ask, queues them, and asks the actors.
+"""Owns the public face of the files: what can be asked of them.
 
-Invariant: wrong input is refused before anything is touched; no caller is timed out by a default of
-ours; a caller that goes takes its transfer with it. Must not know SQL or the disk.
+Invariant: every method is one request to the actors, or one of the modules that make several; it
+keeps nothing of its own. Must not know SQL or the disk.
 """
 
 import math
-import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar, final
+from contextlib import asynccontextmanager
+from typing import TypeVar, final
 
 import attrs
-import trio
 
-from codex_actors import (
-    ActorDied,
-    ActorRef,
-    ActorStopped,
-    Supervisor,
-)
-from codex_actors.files import telemetry
-from codex_actors.files.actors.registry import Describe, Owe, Perform
-from codex_actors.files.actors.stage import Collect, StageJob
+from codex_actors import Supervisor
+from codex_actors.files.access import Access
 from codex_actors.files.actors.sweeper import Reset, RunSweep
 from codex_actors.files.attaching import HasAttachments, attach, detach
-from codex_actors.files.blocking import CLEANUP_SECONDS
-from codex_actors.files.content_type import validate_content_type
-from codex_actors.files.environment import Environment
-from codex_actors.files.errors import FilesError, InvalidName, TransfersBusy
-from codex_actors.files.index.leasing import ReleaseLease, TakeLease, not_found
+from codex_actors.files.index.leasing import ReleaseLease, not_found
 from codex_actors.files.index.queries import Count, Find, ListStaged
-from codex_actors.files.index.staging import FindStaged, Staged, StageRequest
 from codex_actors.files.index.sweeping import EndTemporary, Remove
-from codex_actors.files.index.transaction import Operation
-from codex_actors.files.model import Attachment, CleanupReport, FilesConfig, Metrics
-from codex_actors.files.names import validate_name
-from codex_actors.files.sources import Feed, PathSource, StageSource, classify, open_feed
+from codex_actors.files.leases import new_lease, take_lease
+from codex_actors.files.model import Attachment, CleanupReport, Metrics, VerifyReport
+from codex_actors.files.sources import StageSource
+from codex_actors.files.staging import Stager, Wanted
 from codex_actors.files.telemetry import Events
-from codex_actors.files.tree import stage_spec
-from codex_actors.files.ttl import validate_ttl
+from codex_actors.files.verifying import verify_all
 
 __all__ = ["Files"]
 
 O = TypeVar("O", bound=HasAttachments)  # noqa: E741 - the options
-T = TypeVar("T")
 
 
 @final
@@ -55,15 +39,13 @@ class Files:
     """
 
     def __init__(self, supervisor: Supervisor, events: Events | None = None) -> None:
-        self._supervisor = supervisor
-        self._events = events or Events()
-        self._environment: Environment | None = None
-        self._slots: trio.CapacityLimiter | None = None
+        self._access = Access(supervisor, events)
+        self._stager = Stager(self._access)
 
     @property
     def supervisor(self) -> Supervisor:
         """The handle of the tree: its events, its snapshot."""
-        return self._supervisor
+        return self._access.supervisor
 
     @property
     def events(self) -> Events:
@@ -72,7 +54,7 @@ class Files:
         Over a tree of one's own (`files_from`) it tells of what happens after the first use of this
         object; `files_spec(on_event=...)` of everything.
         """
-        return self._events
+        return self._access.events
 
     async def stage(
         self,
@@ -94,10 +76,10 @@ class Files:
                 again never shortens a life.
             persist: Never expires, whatever `ttl` says.
             content_type: Media type, None to detect it.
-            verify: Read a path again even if it seems unchanged, and put the bytes read in place of
-                those that were there. Without it, a path whose device, inode, size and times are
-                those of an earlier staging is not read; a write through a mapping that was dirty
-                already changes none of them.
+            verify: Read a path again even if it seems unchanged, read what is staged of its content
+                again too, and mend that where it is wrong. Without it, a path whose device, inode,
+                size and times are those of an earlier staging is not read; a write through a
+                mapping that was dirty already changes none of them.
 
         Returns:
             The attachment; its file is on disk, complete, under `path`.
@@ -115,14 +97,14 @@ class Files:
         Checkpoints. Cancelled, it removes its partial file before it returns; a file object's
         `read` that blocks is waited for.
         """
-        staged = await self._staging(
-            source, name, ttl, persist=persist, content_type=content_type, verify=verify
+        wanted = Wanted(
+            name=name, ttl=ttl, persist=persist, content_type=content_type, verify=verify
         )
-        return staged.attachment
+        return (await self._stager.stage(source, wanted)).attachment
 
     async def list_staged(self) -> tuple[Attachment, ...]:
         """Return all attachments, the least recently staged first."""
-        return await self._perform(ListStaged())
+        return await self._access.perform(ListStaged())
 
     async def get(self, checksum: str, name: str | None = None) -> Attachment:
         """Return one attachment; without a name, the most recently staged one of that content.
@@ -133,7 +115,7 @@ class Files:
         for text in (checksum, name or ""):
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise not_found(checksum, name)  # no Unicode: neither SQLite nor anybody has it
-        return await self._perform(Find(checksum, name))
+        return await self._access.perform(Find(checksum, name))
 
     async def remove(self, attachment: Attachment) -> None:
         """Remove an attachment, and its content with the last name.
@@ -143,16 +125,16 @@ class Files:
             AttachmentLeased: It is in use.
             StagingIOError: Its file could not be deleted; it is still listed.
         """
-        await self._perform(Remove(attachment.checksum, attachment.name))
+        await self._access.perform(Remove(attachment.checksum, attachment.name))
 
     async def metrics(self) -> Metrics:
         """Return what is staged and under way; equals a walk of the disk when nothing is."""
-        counted = await self._perform(Count())
-        slots = (await self._ready())[1].statistics()
+        counted = await self._access.perform(Count())
+        queue = await self._access.queue()
         return attrs.evolve(
             counted,
-            transfers_running=slots.borrowed_tokens,
-            transfers_queued=slots.tasks_waiting,
+            transfers_running=queue.borrowed_tokens,
+            transfers_queued=queue.tasks_waiting,
         )
 
     async def force_cleanup(
@@ -164,7 +146,20 @@ class Files:
         Args:
             dry_run: Only tell what would go.
         """
-        return await self._sweeper.call(RunSweep(dry_run), timeout=math.inf)
+        return await self._access.sweeper.call(RunSweep(dry_run), timeout=math.inf)
+
+    async def verify(self) -> VerifyReport:
+        """Read everything that is staged, and look for files that nobody knows of.
+
+        What holds other bytes than were staged goes into quarantine; its attachments are not listed
+        any more, and are again when their content is staged again. Staging goes on meanwhile.
+
+        Raises:
+            StagingIOError: Something cannot be read.
+
+        Checkpoints. Cancelled, it has settled what it had read until then.
+        """
+        return await verify_all(await self._access.environment(), self._access.registry)
 
     async def reset(
         self,
@@ -178,18 +173,22 @@ class Files:
         Raises:
             AttachmentLeased: Some are in use, and `force` is not given; nothing was removed.
         """
-        return await self._sweeper.call(Reset(force), timeout=math.inf)
+        return await self._access.sweeper.call(Reset(force), timeout=math.inf)
 
     @asynccontextmanager
     async def lease(self, attachment: Attachment) -> AsyncGenerator[Attachment]:
         """Keep an attachment from being removed while the block runs.
 
+        A file that was touched since it was staged is read first.
+
         Raises:
             AttachmentNotFound: It is not there (any more).
+            ChecksumMismatch: It holds other bytes than were staged; it is in quarantine now, and
+                listed again when its content is staged again.
         """
-        lease = _new_lease()
-        async with self._finally(ReleaseLease(lease)):
-            await self._perform(TakeLease(lease, attachment.checksum, attachment.name))
+        lease = new_lease()
+        async with self._access.undoing(ReleaseLease(lease)):
+            await take_lease(self._access, lease, attachment)
             yield attachment
 
     @asynccontextmanager
@@ -206,12 +205,12 @@ class Files:
         Somebody else is whoever holds a lease of it, or has staged the same content and name with a
         time to live that has not passed. Arguments and errors are those of `stage`.
         """
-        lease = _new_lease()
-        async with self._finally(EndTemporary(lease)):
-            staged = await self._staging(
-                source, name, 0.0, content_type=content_type, verify=verify, lease=lease
+        lease = new_lease()
+        async with self._access.undoing(EndTemporary(lease)):
+            wanted = Wanted(
+                name=name, ttl=0.0, content_type=content_type, verify=verify, lease=lease
             )
-            yield staged.attachment
+            yield (await self._stager.stage(source, wanted)).attachment
 
     def attach(self, options: O, attachment: Attachment) -> O:
         """Return options with one more attachment; attaching again keeps its place. Pure."""
@@ -220,123 +219,3 @@ class Files:
     def detach(self, options: O, attachment: Attachment) -> O:
         """Return options without an attachment. Pure."""
         return detach(options, attachment)
-
-    @property
-    def _registry(self) -> ActorRef:
-        return self._supervisor["registry"]
-
-    @property
-    def _sweeper(self) -> ActorRef:
-        return self._supervisor["sweeper"]
-
-    async def _perform(self, operation: Operation[T]) -> T:
-        return await self._registry.call(Perform(operation), timeout=math.inf)
-
-    async def _ready(self) -> tuple[Environment, trio.CapacityLimiter]:
-        if self._environment is None or self._slots is None:
-            environment = await self._registry.call(Describe(), timeout=math.inf)
-            if self._environment is None:
-                self._environment = environment
-                self._slots = trio.CapacityLimiter(environment.config.max_transfers)
-                if environment.events is not self._events:
-                    environment.events.attach(self._events.emit)
-            assert self._slots is not None  # noqa: S101 - set together, by whoever came first
-        return self._environment, self._slots
-
-    async def _staging(
-        self,
-        source: StageSource,
-        name: str | None,
-        ttl: float | None,
-        *,
-        persist: bool = False,
-        content_type: str | None = None,
-        verify: bool = False,
-        lease: str | None = None,
-    ) -> Staged:
-        environment, slots = await self._ready()
-        try:
-            ready = classify(source)
-            if name is None:
-                name = _name_of(ready)
-            request = StageRequest(
-                name=validate_name(name),
-                ttl=validate_ttl(environment.config.default_ttl if ttl is None else ttl),
-                persist=persist,
-                content_type=None if content_type is None else validate_content_type(content_type),
-                algorithm=environment.config.algorithm,
-                lease=lease,
-            )
-            if isinstance(ready, PathSource) and not verify:
-                found = await self._perform(FindStaged(ready.path, request, environment.quota))
-                if found is not None:
-                    return found
-            async with _slot(slots, environment.config):
-                if ready is not None:
-                    return await self._transfer(StageJob(request, ready, verify))
-                feed = open_feed(source, environment.blocking)
-                return await self._transfer(StageJob(request, feed.source, verify), feed)
-        except FilesError as error:
-            environment.events.emit(telemetry.failed("stage", error, name=name or ""))
-            raise
-
-    async def _transfer(self, job: StageJob, feed: Feed | None = None) -> Staged:
-        environment, _ = await self._ready()
-        transfers = self._supervisor.subtree("transfers")
-        actor = await transfers.start_child(stage_spec(environment, self._registry, job))
-        try:
-            if feed is not None:
-                await feed.pump()
-            return await actor.call(Collect(), timeout=math.inf)
-        except BaseException as error:
-            actor.kill()
-            with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-                await actor.wait_stopped()  # its partial file is gone then
-            if not isinstance(error, ActorStopped) or error.ref.path != actor.path:
-                raise
-            # Whether it died before or after it was asked is no matter to the caller.
-            died = ActorDied(error.ref, error.reason)
-            raise died from died.__cause__  # noqa: ASYNC104 - in place of an ActorStopped only
-
-    @asynccontextmanager
-    async def _finally(self, operation: Operation[Any]) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            done = False
-            with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-                # A registry that died may have had it in hand; the next one is asked.
-                with suppress(ActorStopped, FilesError):
-                    await self._perform(operation)
-                    done = True
-            if not done:
-                # The manifest is busy or has no room: the registry owes it now. A tree that is gone
-                # has released its leases.
-                with suppress(ActorStopped):
-                    self._registry.cast_nowait(Owe(operation))
-
-
-@asynccontextmanager
-async def _slot(slots: trio.CapacityLimiter, config: FilesConfig) -> AsyncGenerator[None]:
-    if slots.available_tokens <= 0 and slots.statistics().tasks_waiting >= config.max_queued:
-        raise TransfersBusy(
-            f"{config.max_transfers} transfers are running and {config.max_queued} callers wait:"
-            " try again later, or raise max_queued."
-        )
-    # Not on behalf of the task: an iterable that is being staged may stage something itself.
-    borrower = object()
-    await slots.acquire_on_behalf_of(borrower)
-    try:
-        yield
-    finally:
-        slots.release_on_behalf_of(borrower)
-
-
-def _name_of(source: object) -> str:
-    if isinstance(source, PathSource):
-        return source.path.name
-    raise InvalidName("Only a path has a name of its own: give what is staged a name (name=).")
-
-
-def _new_lease() -> str:
-    return secrets.token_hex(16)

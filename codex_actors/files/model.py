@@ -22,6 +22,7 @@ __all__ = [
     "Durability",
     "FilesConfig",
     "Metrics",
+    "VerifyReport",
     "attachment_from_dict",
 ]
 
@@ -134,6 +135,34 @@ class CleanupReport:
             "bytes": self.bytes,
             "attachments": [attachment.to_dict() for attachment in self.attachments],
             "failed": [attachment.to_dict() for attachment in self.failed],
+        }
+
+
+@frozen(kw_only=True)
+class VerifyReport:
+    """What reading everything again has shown.
+
+    Attributes:
+        checked: How many attachments were read.
+        wrong: Those whose file holds other bytes, or is gone: not listed any more, and listed again
+            when their content is staged again.
+        quarantined: Where the files lie now that hold other bytes than their place says.
+        unknown: Files that nothing told of: listed now where they hold what their place says, in
+            quarantine otherwise.
+    """
+
+    checked: int = 0
+    wrong: tuple[Attachment, ...] = ()
+    quarantined: tuple[Path, ...] = ()
+    unknown: tuple[Path, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {
+            "checked": self.checked,
+            "wrong": [attachment.to_dict() for attachment in self.wrong],
+            "quarantined": [str(path) for path in self.quarantined],
+            "unknown": [str(path) for path in self.unknown],
         }
 
 

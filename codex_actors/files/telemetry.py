@@ -21,6 +21,7 @@ __all__ = [
     "cleaned",
     "failed",
     "not_removed",
+    "quarantined",
     "rebuilt",
     "staged",
     "swept",
@@ -139,6 +140,16 @@ def not_removed(attachment: Attachment) -> Event:
         "codex.attachment.failed",
         {"count": 1},
         {"operation": "remove", "name": attachment.name, "checksum": attachment.checksum},
+    )
+
+
+def quarantined(path: Path) -> Event:
+    """A file holds other bytes than its place says; it lies at `path` now."""
+    checksum = path.name.partition(".")[0]
+    return Event(
+        "codex.attachment.quarantined",
+        {"count": 1},
+        {"checksum": checksum, "path": str(path)},
     )
 
 

@@ -28,7 +28,7 @@ from codex_actors.files.index.leasing import (
 from codex_actors.files.index.manifest import Manifest
 from codex_actors.files.index.queries import Count, Find, ListStaged
 from codex_actors.files.index.quota import Quota
-from codex_actors.files.index.staging import FindStaged, StageRequest
+from codex_actors.files.index.staging import FindStaged, Missed, StageRequest
 from codex_actors.files.index.sweeping import CHUNK, START, EndTemporary, Remove, Sweep, Swept
 from codex_actors.files.index.transaction import Operation
 from codex_actors.files.store.disk import Disk
@@ -294,8 +294,8 @@ def test_an_unchanged_path_is_found_by_its_stat(store: Store, tmp_path: Path) ->
     missing = FindStaged(tmp_path / "missing", StageRequest(name="x", ttl=1), Quota())
     directory = FindStaged(tmp_path, StageRequest(name="x", ttl=1), Quota())
 
-    assert perform(store, missing) is None
-    assert perform(store, directory) is None
+    assert perform(store, missing) == Missed()
+    assert perform(store, directory) == Missed()
 
 
 def test_metrics_equal_the_disk(store: Store) -> None:

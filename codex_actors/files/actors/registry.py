@@ -5,9 +5,10 @@ callers share its cost; nobody is answered before the commit; what is owed is do
 manifest is busy. Must not know what an operation does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import outcome
@@ -27,13 +28,14 @@ from codex_actors import (
 )
 from codex_actors.files import telemetry
 from codex_actors.files.environment import Environment
-from codex_actors.files.errors import FilesError
+from codex_actors.files.errors import ChecksumMismatch, FilesError
 from codex_actors.files.index.leasing import ReleaseOwnLeases
 from codex_actors.files.index.manifest import Manifest, Result
 from codex_actors.files.index.recovery import Settled, advance, settling
 from codex_actors.files.index.staging import Staged
 from codex_actors.files.index.sweeping import Swept
 from codex_actors.files.index.transaction import Operation
+from codex_actors.files.index.verifying import Settlement
 from codex_actors.files.model import Metrics
 from codex_actors.files.store.claim import Claim, claim
 from codex_actors.files.store.directory import opening, prepare_staging_dir
@@ -180,6 +182,8 @@ class AttachmentRegistry(Actor):
 
     def _answer(self, reply: Reply[Any], result: Result) -> None:
         if isinstance(result, outcome.Error):
+            if isinstance(result.error, ChecksumMismatch) and result.error.quarantined:
+                self._tell_quarantined([result.error.quarantined])
             reply.error(cast("Exception", result.error))
             return
         value = result.value
@@ -189,6 +193,8 @@ class AttachmentRegistry(Actor):
             self._count(value)
         elif isinstance(value, Swept) and not value.dry_run:
             self._tell(value)
+        elif isinstance(value, Settlement):
+            self._tell_quarantined(value.quarantined)
         reply.send(value)
 
     def _count(self, staged: Staged) -> None:
@@ -196,10 +202,15 @@ class AttachmentRegistry(Actor):
             self._hits += 1
         else:
             self._misses += 1
+        self._tell_quarantined(staged.quarantined)
         events = self._environment.events
         for attachment in staged.evicted:
             events.emit(telemetry.cleaned(attachment))
         events.emit(telemetry.staged(staged.attachment, cached=staged.cached))
+
+    def _tell_quarantined(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self._environment.events.emit(telemetry.quarantined(path))
 
     def _tell(self, swept: Swept) -> None:
         events = self._environment.events

@@ -1,22 +1,32 @@
 """Owns one staging that has to move bytes: source -> partial file -> published blob.
 
-Invariant: whatever ends it, its own partial file is gone and nobody else's is touched. Must not
-know how a hit is found, nor who waits for it.
+Invariant: whatever ends it, its own partial file is gone and nobody else's is touched. It serves
+whoever asks for these bytes until nobody waits any more. Must not know how a hit is found.
 """
 
 import math
 from collections.abc import Sequence
+from copy import copy
 
 import outcome
 import trio
 from attrs import frozen
 
-from codex_actors import Actor, ActorRef, Call, fault_point, handle_call
+from codex_actors import (
+    Actor,
+    ActorRef,
+    Call,
+    ExitReason,
+    fault_point,
+    handle_call,
+    handle_cast,
+)
 from codex_actors.files.actors.registry import GetClaim, Perform
-from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
+from codex_actors.files.flights import Land
 from codex_actors.files.index.staging import Publish, Staged, StageRequest
+from codex_actors.files.model import Algorithm
 from codex_actors.files.sources import ByteSource, PathSource, PumpedSource, Source
 from codex_actors.files.store.partial import (
     CHUNK_BYTES,
@@ -25,13 +35,36 @@ from codex_actors.files.store.partial import (
     copy_bytes,
     copy_path,
 )
+from codex_actors.files.store.seal import Verdict, examine
+from codex_actors.files.store.source import SourceIdentity
 
-__all__ = ["Collect", "StageActor", "StageJob", "stage"]
+__all__ = ["Collect", "Known", "StageActor", "StageJob", "stage"]
 
 
 @frozen
-class Collect(Call[Staged]):
-    """Wait for the staging and tell how it went; ends the actor."""
+class Known:
+    """The content was published for somebody else already.
+
+    Attributes:
+        checksum: It.
+    """
+
+    checksum: str
+
+
+@frozen
+class Collect(Call[Staged | Known | None]):
+    """Wait for the bytes, and have them published as one asks; the first one who does pays.
+
+    The answer is None when they are not those that somebody who joined had seen.
+
+    Attributes:
+        request: As what.
+        joined: Somebody else began the staging.
+    """
+
+    request: StageRequest
+    joined: bool = False
 
 
 @frozen
@@ -39,14 +72,16 @@ class StageJob:
     """What to stage.
 
     Attributes:
-        request: As what.
         source: The bytes.
-        verify: Put them in place of what is there, even if it is the same content.
+        algorithm: What addresses them.
+        identity: Of the path, as those saw it who may join; None when nobody may.
+        distrust: Have what is there of that content read, and mended where it is wrong.
     """
 
-    request: StageRequest
     source: Source
-    verify: bool = False
+    algorithm: Algorithm
+    identity: SourceIdentity | None = None
+    distrust: bool = False
 
 
 class StageActor(Actor):
@@ -56,14 +91,16 @@ class StageActor(Actor):
         self._environment = environment
         self._registry = registry
         self._job = job
-        self._result: outcome.Value[Staged] | outcome.Error | None = None
+        self._partial: Partial | None = None
+        self._copied: outcome.Value[Copied] | outcome.Error | None = None
+        self._known: Known | None = None
 
     async def handle_continue(self) -> None:
-        """Do the work; the caller collects the result when it is done with its part."""
+        """Copy; those who wait collect the result."""
         try:
-            self._result = outcome.Value(await self._stage())
+            self._copied = outcome.Value(await self._copy())
         except FilesError as error:
-            self._result = outcome.Error(error)
+            self._copied = outcome.Error(error)
         except trio.EndOfChannel:
             self.stop()  # the caller has gone in the middle of its bytes: nobody will collect
         finally:
@@ -71,36 +108,55 @@ class StageActor(Actor):
                 # Also when it never came to reading: the caller must not wait for room for ever.
                 self._job.source.chunks.close()
 
-    @handle_call(Collect, raises=(FilesError,))
-    async def collect(self, _message: Collect) -> Staged:
-        """Answer the result, and end."""
-        self.stop()
-        assert self._result is not None, "handle_continue comes first"  # noqa: S101 - ditto
-        return self._result.unwrap()
+    async def terminate(self, reason: ExitReason) -> None:  # noqa: ARG002 - whatever it was
+        """Remove the partial file, unless it was published."""
+        if self._partial is not None:
+            await self._environment.blocking.run(self._partial.discard)
 
-    async def _stage(self) -> Staged:
+    @handle_call(Collect, raises=(FilesError,))
+    async def collect(self, message: Collect) -> Staged | Known | None:
+        """Publish for the first, and tell the others that it was done."""
+        if self._known is not None:
+            return self._known
+        assert self._copied is not None, "handle_continue comes first"  # noqa: S101 - ditto
+        if isinstance(self._copied, outcome.Error):
+            # One error object per caller: raising one in many tasks would mix their tracebacks.
+            raise copy(self._copied.error) from self._copied.error
+        copied = self._copied.value
+        if message.joined and copied.source != self._job.identity:
+            return None
+        staged = await self._publish(copied, message.request)
+        self._partial = None  # removed with the same commit
+        self._known = Known(copied.checksum)
+        await fault_point("stage.published")
+        return staged
+
+    @handle_cast(Land)
+    async def land(self, _message: Land) -> None:
+        """End: nobody waits any more."""
+        self.stop()
+
+    async def _copy(self) -> Copied:
         environment, job = self._environment, self._job
         claim = await self._registry.call(GetClaim(), timeout=math.inf)
-        partial = Partial(
-            claim.new_partial(),
-            environment.disk,
-            job.request.algorithm,
-            environment.config.max_bytes,
+        self._partial = Partial(
+            claim.new_partial(), environment.disk, job.algorithm, environment.config.max_bytes
         )
-        published = False
-        try:
-            await fault_point("stage.started")
-            copied = await self._fill(partial)
-            await fault_point("stage.copied")
-            publish = Publish(copied, job.request, environment.quota, job.verify)
-            staged = await self._registry.call(Perform(publish), timeout=math.inf)
-            published = True  # and the partial file was removed with the same commit
-            await fault_point("stage.published")
-        finally:
-            if not published:
-                with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-                    await environment.blocking.run(partial.discard)
-        return staged
+        await fault_point("stage.started")
+        copied = await self._fill(self._partial)
+        await fault_point("stage.copied")
+        return copied
+
+    async def _publish(self, copied: Copied, request: StageRequest) -> Staged:
+        environment = self._environment
+        verdicts: tuple[Verdict, ...] = ()
+        while True:
+            publish = Publish(copied, request, environment.quota, self._job.distrust, verdicts)
+            answer = await self._registry.call(Perform(publish), timeout=math.inf)
+            if isinstance(answer, Staged):
+                return answer
+            reading = examine(environment.layout, environment.disk, answer.suspects)
+            verdicts += await environment.blocking.drive(reading)
 
     async def _fill(self, partial: Partial) -> Copied:
         blocking = self._environment.blocking

@@ -25,11 +25,11 @@ from codex_actors.files.actors.registry import GetClaim, Perform
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ForgetDeadLeases
-from codex_actors.files.index.recovery import Settled, advance, settling
 from codex_actors.files.index.sweeping import START, RequireNoLeases, Scope, Sweep
 from codex_actors.files.model import Attachment, CleanupReport
 from codex_actors.files.store.claim import is_dead, owners, remove_dead
 from codex_actors.files.store.layout import Layout
+from codex_actors.files.verifying import settle_strays
 
 __all__ = ["Reset", "RunSweep", "Sweeper"]
 
@@ -75,7 +75,7 @@ class Sweeper(Actor):
         for a dry run, must not remove any.
         """
         await self._try(self._collect_the_dead, "start")
-        await self._try(self._settle_strays, "start")
+        await self._try(lambda: settle_strays(self._environment, self._registry), "start")
 
     @handle_info(_Tick)
     async def tick(self, _message: _Tick) -> None:
@@ -135,20 +135,6 @@ class Sweeper(Actor):
         await registry.call(Perform(ForgetDeadLeases()), timeout=math.inf)
         if dead:
             await blocking.run(_remove_folders, mine.layout, dead)
-
-    async def _settle_strays(self) -> None:
-        """Look for files that a process left between their link and its commit."""
-        environment, registry = self._environment, self._registry
-        layout = (await registry.call(GetClaim(), timeout=math.inf)).layout
-        steps = settling(layout, environment.disk, environment.config)
-        step = await environment.blocking.run(advance, steps, None)
-        while not isinstance(step, Settled):
-            answer: object = None
-            if step is not None:
-                answer = await registry.call(Perform(step), timeout=math.inf)
-            if isinstance(answer, Settled) and (answer.adopted or answer.quarantined):
-                environment.events.emit(telemetry.rebuilt(None, answer))
-            step = await environment.blocking.run(advance, steps, answer)
 
 
 def _dead_owners(layout: Layout, mine: str) -> list[str]:

@@ -4,33 +4,59 @@ Invariant: a lease names an attachment that is there, and its owner; releasing t
 that a release may be sent whenever it is unsure whether the lease was taken. Knows no Trio.
 """
 
+from pathlib import Path
+
 from attrs import frozen
 
-from codex_actors.files.errors import AttachmentNotFound
-from codex_actors.files.index.transaction import Transaction
+from codex_actors.files.errors import AttachmentNotFound, ChecksumMismatch
+from codex_actors.files.index.transaction import Row, Transaction
+from codex_actors.files.index.trust import Doubts, Standing, lose, standing
+from codex_actors.files.model import Attachment
+from codex_actors.files.store.seal import Verdict
 
 __all__ = ["ForgetDeadLeases", "ReleaseLease", "ReleaseOwnLeases", "TakeLease"]
 
 
 @frozen
 class TakeLease:
-    """Keep an attachment from being removed, in the name of this process."""
+    """Keep an attachment from being removed, in the name of this process.
+
+    Attributes:
+        lease: Its name.
+        checksum, name: The attachment.
+        distrust: Have its file read before it is relied on.
+        verdicts: What reading has told so far.
+    """
 
     lease: str
     checksum: str
     name: str
+    distrust: bool = False
+    verdicts: tuple[Verdict, ...] = ()
     writes: bool = True
 
-    def apply(self, transaction: Transaction) -> None:
+    def apply(self, transaction: Transaction) -> Attachment | Doubts:
         """Carry it out.
 
         Raises:
             AttachmentNotFound: There is none, or its file is gone.
+            ChecksumMismatch: Its file is wrong, and in quarantine now.
         """
         row = transaction.row(self.checksum, self.name)
-        if row is None or not transaction.is_whole(row):
+        if row is None:
             raise not_found(self.checksum, self.name)
-        insert_lease(transaction, self.lease, self.checksum, self.name)
+        match standing(transaction, row, self.verdicts, distrust=self.distrust):
+            case Standing.SUSPECT:
+                return Doubts((row.suspect,))
+            case Standing.WRONG:
+                moved = lose(transaction, row)
+                transaction.settle()
+                raise _mismatch(row, moved)
+            case Standing.GONE:
+                raise not_found(self.checksum, self.name)
+            case Standing.SOUND:
+                insert_lease(transaction, self.lease, self.checksum, self.name)
+                return row.attachment(transaction.layout)
 
 
 @frozen
@@ -79,6 +105,14 @@ def insert_lease(transaction: Transaction, lease: str, checksum: str, name: str)
         name,
         transaction.claim.owner,
         transaction.now,
+    )
+
+
+def _mismatch(row: Row, moved: Path | None) -> ChecksumMismatch:
+    return ChecksumMismatch(
+        f"The file of the attachment {row.name!r} of content {row.checksum} holds other bytes than"
+        f" were staged, and was moved to {moved}: stage it again.",
+        quarantined=moved,
     )
 
 

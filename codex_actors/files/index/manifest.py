@@ -103,7 +103,6 @@ class Manifest:
             if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
                 raise _manifest_error(error, self.layout) from error  # noqa: ASYNC104 - no Cancelled
             raise
-        changes.committed()
         return results
 
     def _apply(self, operation: Operation[Any], transaction: Transaction) -> Result:

@@ -5,21 +5,23 @@ the manifest was lost. Invariant: no byte is lost and none is believed: what has
 is adopted with the default time to live, anything else is quarantined. Knows no Trio.
 """
 
-import errno
+import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from codex_actors.files.content_type import HEAD_BYTES, detect_content_type
 from codex_actors.files.errors import InvalidName
 from codex_actors.files.index.transaction import Operation, Row, Transaction
+from codex_actors.files.index.trust import quarantine
 from codex_actors.files.model import Algorithm, Attachment, FilesConfig
 from codex_actors.files.names import validate_name
 from codex_actors.files.store.disk import Disk, staging_error
 from codex_actors.files.store.hashing import digest_of
 from codex_actors.files.store.layout import Layout
+from codex_actors.files.store.seal import Seal, blob_seal, seal_of
 from codex_actors.files.ttl import expiry
 
 __all__ = [
@@ -47,15 +49,15 @@ class Stray:
     Attributes:
         checksum: Its directory.
         name: Its name.
+        seal: Of the file that was read, None when there was none.
         algorithm: By which it hashes to its directory, None when by none.
-        size: Bytes.
         head: Its first bytes.
     """
 
     checksum: str
     name: str
-    algorithm: Algorithm | None
-    size: int = 0
+    seal: Seal | None = None
+    algorithm: Algorithm | None = None
     head: bytes = b""
 
 
@@ -66,10 +68,12 @@ class Settled:
     Attributes:
         adopted: Listed again.
         quarantined: Where the others lie now.
+        unknown: What they were called when they were found.
     """
 
     adopted: tuple[Attachment, ...] = ()
     quarantined: tuple[Path, ...] = ()
+    unknown: tuple[Path, ...] = ()
 
 
 @frozen
@@ -101,16 +105,23 @@ class SettleStrays:
         """Carry it out."""
         adopted: list[Attachment] = []
         quarantined: list[Path] = []
+        unknown: list[Path] = []
         for stray in self.strays:
             path = transaction.layout.blob(stray.checksum, stray.name)
-            if transaction.row(stray.checksum, stray.name) is not None or not _exists(path):
-                continue  # another process knows it by now, or has taken it back
-            if stray.algorithm is None or transaction.disk.size_of(path) != stray.size:
-                quarantined.append(_quarantine(transaction, stray))
-            else:
-                row = _adopt(transaction, stray, stray.algorithm, self.ttl)
+            if transaction.row(stray.checksum, stray.name) is not None:
+                continue  # another process knows it by now
+            if blob_seal(transaction.disk, path) != stray.seal:
+                continue  # or is about to, or has taken it back: the next walk will see
+            if stray.seal is not None and stray.algorithm is not None:
+                row = _adopt(transaction, stray, stray.seal, stray.algorithm, self.ttl)
                 adopted.append(row.attachment(transaction.layout))
-        return Settled(tuple(adopted), tuple(quarantined))
+            else:
+                moved = quarantine(transaction, stray.checksum, stray.name)
+                if moved is None:
+                    continue
+                quarantined.append(moved)
+            unknown.append(path)
+        return Settled(tuple(adopted), tuple(quarantined), tuple(unknown))
 
 
 # Asks for operations and is sent what they gave; None where it may be left.
@@ -138,6 +149,7 @@ def settling(layout: Layout, disk: Disk, config: FilesConfig) -> Settling:
     return Settled(
         tuple(attachment for part in parts for attachment in part.adopted),
         tuple(path for part in parts for path in part.quarantined),
+        tuple(path for part in parts for path in part.unknown),
     )
 
 
@@ -170,29 +182,29 @@ def judge(layout: Layout, disk: Disk, key: Key, preferred: Algorithm) -> Stray:
     """
     path = layout.blob(*key)
     try:
-        return _judge(path, disk.size_of(path), key, preferred)
-    except FileNotFoundError:
-        return Stray(*key, None)  # taken back meanwhile
+        descriptor = disk.open_blob(path)
+        if descriptor is None:
+            return Stray(*key)  # no regular file, or taken back meanwhile
+        with os.fdopen(descriptor, "rb") as file:
+            return _judge(file, key, preferred)
     except OSError as error:
         raise staging_error(error, path) from error
 
 
-def _judge(path: Path, size: int | None, key: Key, preferred: Algorithm) -> Stray:
+def _judge(file: BinaryIO, key: Key, preferred: Algorithm) -> Stray:
     checksum, name = key
+    seal = seal_of(os.fstat(file.fileno()))
     try:
         validate_name(name)
     except InvalidName:
-        size = None
-    if size is None:  # no regular file, or no name that was ever given out
-        return Stray(checksum, name, None)
+        return Stray(checksum, name, seal)  # it was never given out
+    head = file.read(HEAD_BYTES)
     other: Algorithm = "sha256" if preferred == "blake3" else "blake3"
     for algorithm in (preferred, other):
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            file.seek(0)
-            if digest_of(file, algorithm) == checksum:
-                return Stray(checksum, name, algorithm, size, head)
-    return Stray(checksum, name, None)
+        file.seek(0)
+        if digest_of(file, algorithm) == checksum:
+            return Stray(checksum, name, seal, algorithm, head)
+    return Stray(checksum, name, seal)
 
 
 def _names_in(directory: Path) -> Iterator[str]:
@@ -204,37 +216,19 @@ def _names_in(directory: Path) -> Iterator[str]:
         yield entry.name
 
 
-def _exists(path: Path) -> bool:
-    try:
-        path.lstat()
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            return False
-        raise
-    return True
-
-
-def _adopt(transaction: Transaction, stray: Stray, algorithm: Algorithm, ttl: float) -> Row:
+def _adopt(
+    transaction: Transaction, stray: Stray, seal: Seal, algorithm: Algorithm, ttl: float
+) -> Row:
     row = Row(
         stray.checksum,
         stray.name,
         algorithm,
-        stray.size,
+        seal.size,
         detect_content_type(stray.name, stray.head),
         persist=False,
         inserted_at=transaction.now,
         expires_at=expiry(transaction.now, ttl, persist=False),
     )
     transaction.enter(row)
+    transaction.seal(stray.checksum, seal)
     return row
-
-
-def _quarantine(transaction: Transaction, stray: Stray) -> Path:
-    layout, disk = transaction.layout, transaction.disk
-    disk.make_directory(layout.quarantine)
-    # The name of a partial file is free, and says which process put it there.
-    number = transaction.claim.new_partial().stem
-    target = layout.quarantine / f"{stray.checksum}.{transaction.claim.owner}.{number}"
-    disk.replace(layout.blob(stray.checksum, stray.name), target)
-    disk.remove_directory(layout.content(stray.checksum))
-    return target

@@ -62,6 +62,28 @@ _MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX sources_by_blob ON sources (checksum);
     """,
+    """
+    CREATE TABLE seals (
+        checksum TEXT NOT NULL REFERENCES blobs (checksum) ON DELETE CASCADE,
+        inode INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        PRIMARY KEY (checksum, inode)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE lost (
+        checksum TEXT NOT NULL,
+        name TEXT NOT NULL,
+        algorithm TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        content_type TEXT NOT NULL,
+        persist INTEGER NOT NULL,
+        inserted_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        PRIMARY KEY (checksum, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX lost_by_expiry ON lost (expires_at) WHERE expires_at IS NOT NULL;
+    """,
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
 

@@ -1,11 +1,13 @@
 """Owns the operations by which attachments come to be: a hit, or a publication.
 
 Invariant: a content is one inode under all its names as far as the file system has links; a hit is
-one only if its file is there with the right size; a restaging never shortens a life. Knows no Trio.
+one only if its file can be relied on; a restaging never shortens a life. Knows no Trio.
 """
 
 import os
 import stat
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -13,13 +15,25 @@ from attrs import evolve, frozen
 from codex_actors.files.content_type import detect_content_type
 from codex_actors.files.index.leasing import insert_lease
 from codex_actors.files.index.quota import Quota, make_room
+from codex_actors.files.index.sources import content_of, keep_content
 from codex_actors.files.index.transaction import Row, Transaction
+from codex_actors.files.index.trust import (
+    Doubts,
+    Standing,
+    doubts,
+    found_again,
+    is_lost,
+    quarantine,
+    sound_name,
+    standing,
+)
 from codex_actors.files.model import Algorithm, Attachment
 from codex_actors.files.store.partial import Copied
+from codex_actors.files.store.seal import Verdict, blob_seal
 from codex_actors.files.store.source import SourceIdentity, identify
 from codex_actors.files.ttl import expiry, later
 
-__all__ = ["FindStaged", "Publish", "StageRequest", "Staged"]
+__all__ = ["FindContent", "FindStaged", "Missed", "Publish", "StageRequest", "Staged"]
 
 
 @frozen(kw_only=True)
@@ -51,18 +65,61 @@ class Staged:
         attachment: It.
         cached: The content was there already.
         evicted: What had to go for it.
+        quarantined: Where files lie now that were not what they were said to be.
     """
 
     attachment: Attachment
     cached: bool
     evicted: tuple[Attachment, ...] = ()
+    quarantined: tuple[Path, ...] = ()
+
+
+@frozen
+class Missed:
+    """A path has to be read.
+
+    Attributes:
+        identity: What lay there, None for nothing that can be told from what will be there next.
+    """
+
+    identity: SourceIdentity | None = None
 
 
 @frozen
 class FindStaged:
-    """Stage a path whose content is known and there, by a stat; None when it has to be read."""
+    """Stage a path whose content is known and there, by a stat."""
 
     path: Path
+    request: StageRequest
+    quota: Quota
+    writes: bool = True
+
+    def apply(self, transaction: Transaction) -> Staged | Missed:
+        """Carry it out.
+
+        Raises:
+            QuotaExceeded: Another name for the content is one attachment too many.
+        """
+        now = time.time_ns()
+        try:
+            status = os.stat(self.path)  # noqa: PTH116 - the hottest path
+        except OSError:
+            return Missed()  # reading it will tell why
+        if not stat.S_ISREG(status.st_mode):
+            return Missed()
+        identity = identify(status)
+        checksum = content_of(transaction, identity, self.request.algorithm)
+        found = None
+        if checksum is not None:
+            found = _find(transaction, checksum, self.request, self.quota)
+        return found or Missed(None if identity.is_racy(now) else identity)
+
+
+@frozen
+class FindContent:
+    """Stage a content that was there a moment ago; None when it is not any more."""
+
+    checksum: str
     request: StageRequest
     quota: Quota
     writes: bool = True
@@ -73,30 +130,7 @@ class FindStaged:
         Raises:
             QuotaExceeded: Another name for the content is one attachment too many.
         """
-        request = self.request
-        try:
-            status = os.stat(self.path)  # noqa: PTH116 - the hottest path
-        except OSError:
-            return None  # reading it will tell why
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        checksum = _known(transaction, identify(status), request.algorithm)
-        if checksum is None:
-            return None
-        row = transaction.row(checksum, request.name)
-        if row is not None and transaction.is_whole(row):
-            return _staged(transaction, _refresh(transaction, row, request), request, cached=True)
-        source = transaction.whole_name(checksum)
-        if source is None:
-            return None
-        evicted = () if row else make_room(transaction, self.quota, keep=checksum)
-        _publish(transaction, source, checksum, request.name)
-        if row is None:
-            head = transaction.disk.head_of(source)
-            row = _enter(transaction, request, checksum, status.st_size, head)
-        else:
-            row = _refresh(transaction, row, request)
-        return _staged(transaction, row, request, cached=True, evicted=evicted)
+        return _find(transaction, self.checksum, self.request, self.quota)
 
 
 @frozen
@@ -107,84 +141,102 @@ class Publish:
         copied: The partial file.
         request: What was asked.
         quota: Limits.
-        distrust: Put the bytes just read in place of those that are there, under all names.
+        distrust: Have what is there read before it is relied on.
+        verdicts: What reading has told so far.
     """
 
     copied: Copied
     request: StageRequest
     quota: Quota
     distrust: bool = False
+    verdicts: tuple[Verdict, ...] = ()
     writes: bool = True
 
-    def apply(self, transaction: Transaction) -> Staged:
+    def apply(self, transaction: Transaction) -> Staged | Doubts:
         """Carry it out.
 
         Raises:
             QuotaExceeded: It does not fit, and nothing more may be evicted.
         """
-        copied, request = self.copied, self.request
-        checksum = copied.checksum
+        copied, request, checksum = self.copied, self.request, self.copied.checksum
         rows = transaction.rows("WHERE a.checksum = ?", checksum)
-        row = next((row for row in rows if row.name == request.name), None)
+        standings = [
+            (row, standing(transaction, row, self.verdicts, distrust=self.distrust)) for row in rows
+        ]
+        doubtful = doubts(standings)
+        if doubtful is not None:
+            return doubtful
+        lost = found_again(transaction, checksum)
+        row = next((row for row in [*rows, *lost] if row.name == request.name), None)
         evicted: tuple[Attachment, ...] = ()
-        if row is None:
+        if row is None or not rows:
             size = 0 if rows else copied.size
             evicted = make_room(transaction, self.quota, keep=checksum, size=size)
-        whole = [row for row in rows if transaction.is_whole(row)]
-        trusted = [] if self.distrust else whole
-        source = transaction.layout.blob(checksum, trusted[0].name) if trusted else copied.path
-        for other in rows:
-            # A file that is gone, was cut, or is distrusted: this is its content, so it is mended.
-            if other not in trusted:
-                _publish(transaction, source, checksum, other.name)
+        sound = [row for row, found in standings if found is Standing.SOUND]
+        source = transaction.layout.blob(checksum, sound[0].name) if sound else copied.path
+        # This is the content of whatever is wrong, gone or lost: it is mended under all its names.
+        quarantined = [
+            quarantine(transaction, checksum, row.name)
+            for row, found in standings
+            if found is Standing.WRONG
+        ]
+        broken = [row.name for row, found in standings if found is not Standing.SOUND]
+        fresh = [*broken, *(row.name for row in lost)]
         if row is None:
-            _publish(transaction, source, checksum, request.name)
+            fresh.append(request.name)
+        for name in fresh:
+            _publish(transaction, source, checksum, name)
+        transaction.changes.spend(copied.path)
+        for again in lost:
+            transaction.enter(again)
+        if row is None:
             row = _enter(transaction, request, checksum, copied.size, copied.head)
         else:
             row = _refresh(transaction, row, request)
+        _seal(transaction, checksum, fresh)
         if copied.source is not None:
-            _remember(transaction, copied.source, request.algorithm, checksum)
-        transaction.changes.spend(copied.path)
-        return _staged(transaction, row, request, cached=bool(whole), evicted=evicted)
+            keep_content(transaction, copied.source, request.algorithm, checksum)
+        return _staged(
+            transaction,
+            row,
+            request,
+            cached=bool(sound),
+            evicted=evicted,
+            quarantined=tuple(path for path in quarantined if path is not None),
+        )
+
+
+def _find(
+    transaction: Transaction, checksum: str, request: StageRequest, quota: Quota
+) -> Staged | None:
+    """Return a hit, giving the content one more name where it takes one; None to read the bytes."""
+    row = transaction.row(checksum, request.name)
+    if row is not None:
+        if standing(transaction, row) is not Standing.SOUND:
+            return None
+        return _staged(transaction, _refresh(transaction, row, request), request, cached=True)
+    known = sound_name(transaction, checksum)
+    if known is None or is_lost(transaction, checksum, request.name):
+        return None
+    evicted = make_room(transaction, quota, keep=checksum)
+    source = transaction.layout.blob(checksum, known.name)
+    _publish(transaction, source, checksum, request.name)
+    head = transaction.disk.head_of(source)
+    row = _enter(transaction, request, checksum, known.size, head)
+    _seal(transaction, checksum, [request.name])
+    return _staged(transaction, row, request, cached=True, evicted=evicted)
 
 
 def _publish(transaction: Transaction, source: Path, checksum: str, name: str) -> None:
     transaction.changes.publish(source, checksum, name, transaction.claim.new_partial())
 
 
-def _known(transaction: Transaction, identity: SourceIdentity, algorithm: Algorithm) -> str | None:
-    found = transaction.execute(
-        "SELECT checksum FROM sources WHERE device = ? AND inode = ? AND algorithm = ?"
-        " AND size = ? AND mtime_ns = ? AND ctime_ns = ?",
-        _signed(identity.device),
-        _signed(identity.inode),
-        algorithm,
-        identity.size,
-        identity.mtime_ns,
-        identity.ctime_ns,
-    ).fetchone()
-    return None if found is None else str(found[0])
-
-
-def _remember(
-    transaction: Transaction, identity: SourceIdentity, algorithm: Algorithm, checksum: str
-) -> None:
-    transaction.execute(
-        "INSERT OR REPLACE INTO sources"
-        " (device, inode, algorithm, size, mtime_ns, ctime_ns, checksum) VALUES (?,?,?,?,?,?,?)",
-        _signed(identity.device),
-        _signed(identity.inode),
-        algorithm,
-        identity.size,
-        identity.mtime_ns,
-        identity.ctime_ns,
-        checksum,
-    )
-
-
-def _signed(number: int) -> int:
-    """Return an unsigned 64-bit number as SQLite can keep it."""
-    return number - (1 << 64) if number >= 1 << 63 else number
+def _seal(transaction: Transaction, checksum: str, names: Iterable[str]) -> None:
+    """Keep the seals of files just published; they speak for older links to them, too."""
+    for name in names:
+        seal = blob_seal(transaction.disk, transaction.layout.blob(checksum, name))
+        if seal is not None:
+            transaction.seal(checksum, seal)
 
 
 def _enter(
@@ -235,7 +287,8 @@ def _staged(
     *,
     cached: bool,
     evicted: tuple[Attachment, ...] = (),
+    quarantined: tuple[Path, ...] = (),
 ) -> Staged:
     if request.lease is not None:
         insert_lease(transaction, request.lease, row.checksum, row.name)
-    return Staged(row.attachment(transaction.layout), cached, evicted)
+    return Staged(row.attachment(transaction.layout), cached, evicted, quarantined)

@@ -71,6 +71,8 @@ class Sweep:
 
     def apply(self, transaction: Transaction) -> Swept:
         """Carry it out."""
+        if self.after == START and not self.dry_run:
+            self._forget_lost(transaction)
         rows = self._next(transaction)
         removed: list[Attachment] = []
         failed: list[Attachment] = []
@@ -104,6 +106,18 @@ class Sweep:
             CHUNK,
         )
 
+    def _forget_lost(self, transaction: Transaction) -> None:
+        match self.scope:
+            case Scope.EXPIRED:
+                transaction.execute("DELETE FROM lost WHERE expires_at <= ?", transaction.now)
+            case Scope.UNLEASED:
+                transaction.execute(
+                    "DELETE FROM lost AS a WHERE NOT EXISTS (SELECT 1 FROM leases AS l"
+                    " WHERE l.checksum = a.checksum AND l.name = a.name)"
+                )
+            case Scope.ALL:
+                transaction.execute("DELETE FROM lost")
+
     def _cursor(self, row: Row) -> Cursor:
         return (row.expires_at or 0, row.checksum, row.name)
 
@@ -126,6 +140,10 @@ class Remove:
         """
         row = transaction.row(self.checksum, self.name)
         if row is None:
+            transaction.execute(
+                "DELETE FROM lost WHERE checksum = ? AND name = ?", self.checksum, self.name
+            )
+            transaction.settle()  # nor does it come back when its content is staged again
             raise not_found(self.checksum, self.name)
         if transaction.is_leased(self.checksum, self.name):
             raise AttachmentLeased(

@@ -5,19 +5,20 @@ attachment with a live lease is not removed. Knows no Trio.
 """
 
 import sqlite3
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from codex_actors.files.model import Algorithm, Attachment
 from codex_actors.files.store.changes import Changes
 from codex_actors.files.store.claim import Claim, is_dead
 from codex_actors.files.store.disk import Disk
 from codex_actors.files.store.layout import Layout
+from codex_actors.files.store.seal import Seal, Suspect, blob_seal
 from codex_actors.files.ttl import from_milliseconds, ttl_between
 
-__all__ = ["Operation", "Row", "Transaction"]
+__all__ = ["Operation", "Row", "Transaction", "signed"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -57,6 +58,11 @@ class Row:
     persist: bool = field(converter=bool)
     inserted_at: int
     expires_at: int | None
+
+    @property
+    def suspect(self) -> Suspect:
+        """What to examine when its file is in doubt."""
+        return Suspect(self.checksum, self.name, self.algorithm)
 
     def attachment(self, layout: Layout) -> Attachment:
         """Return the public value."""
@@ -107,8 +113,12 @@ class Transaction:
 
     def rows(self, clauses: str = "", *values: Any) -> list[Row]:
         """Return the attachments (`a`, their blobs `b`) that the clauses after FROM select."""
+        return list(self.each(clauses, *values))
+
+    def each(self, clauses: str, *values: Any) -> Iterator[Row]:
+        """Return them one by one: for who may stop early, and changes nothing meanwhile."""
         cursor = self.execute(f"SELECT {_COLUMNS} {_JOIN} {clauses}", *values)
-        return [Row(*cast("tuple[Any, ...]", columns)) for columns in cursor]
+        return (Row(*cast("tuple[Any, ...]", columns)) for columns in cursor)
 
     def row(self, checksum: str, name: str) -> Row | None:
         """Return one attachment, if there is such a one."""
@@ -139,13 +149,6 @@ class Transaction:
         """Tell whether the file of an attachment is there with the right size."""
         return self.disk.size_of(self.layout.blob(row.checksum, row.name)) == row.size
 
-    def whole_name(self, checksum: str) -> Path | None:
-        """Return the path of any name under which a content is there with the right size."""
-        for row in self.rows("WHERE a.checksum = ?", checksum):
-            if self.is_whole(row):
-                return self.layout.blob(checksum, row.name)
-        return None
-
     def is_leased(self, checksum: str, name: str) -> bool:
         """Tell whether anyone alive uses an attachment; forgets the leases of the dead."""
         holders = self.execute(
@@ -174,12 +177,59 @@ class Transaction:
         Raises:
             OSError: Its file could not be deleted; the entry stays.
         """
+        before = blob_seal(self.disk, self.layout.blob(row.checksum, row.name))
+        sealed = before is not None and self.is_sealed(row.checksum, before)
         self.changes.remove(row.checksum, row.name)
         key = (row.checksum, row.name)
         self.execute("DELETE FROM leases WHERE checksum = ? AND name = ?", *key)
+        self.forget(row)
+        if before is not None and sealed:
+            self._seal_again(row.checksum, before)
+
+    def _seal_again(self, checksum: str, before: Seal) -> None:
+        """Renew the seal of a file that has just lost one of its names, which changes its status.
+
+        Through any other name; where that is another file, a later reading will tell.
+        """
+        found = self.execute(
+            "SELECT name FROM attachments WHERE checksum = ? LIMIT 1", checksum
+        ).fetchone()
+        if found is not None:
+            after = blob_seal(self.disk, self.layout.blob(checksum, found[0]))
+            if after is not None and after == evolve(before, ctime_ns=after.ctime_ns):
+                self.seal(checksum, after)
+
+    def forget(self, row: Row) -> None:
+        """Take an attachment off the list, and its blob with its last name."""
+        key = (row.checksum, row.name)
         self.execute("DELETE FROM attachments WHERE checksum = ? AND name = ?", *key)
         self.execute(
             "DELETE FROM blobs WHERE checksum = ?1"
             " AND NOT EXISTS (SELECT 1 FROM attachments WHERE checksum = ?1)",
             row.checksum,
         )
+
+    def seal(self, checksum: str, seal: Seal) -> None:
+        """Keep the seal of a file whose bytes are known."""
+        self.execute(
+            "INSERT OR REPLACE INTO seals (checksum, inode, mtime_ns, ctime_ns)"
+            " VALUES (?, ?, ?, ?)",
+            checksum,
+            signed(seal.inode),
+            seal.mtime_ns,
+            seal.ctime_ns,
+        )
+
+    def is_sealed(self, checksum: str, seal: Seal) -> bool:
+        """Tell whether a file has the seal that is kept of it."""
+        found = self.execute(
+            "SELECT mtime_ns, ctime_ns FROM seals WHERE checksum = ? AND inode = ?",
+            checksum,
+            signed(seal.inode),
+        ).fetchone()
+        return bool(found == (seal.mtime_ns, seal.ctime_ns))
+
+
+def signed(number: int) -> int:
+    """Return an unsigned 64-bit number as SQLite can keep it."""
+    return number - (1 << 64) if number >= 1 << 63 else number

@@ -29,7 +29,6 @@ class Changes:
     disk: Disk
     _published: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
-    _spent: list[Path] = field(factory=list[Path])
 
     def publish(self, source: Path, checksum: str, name: str, spare: Path) -> None:
         """Give complete bytes their name: a hard link, a copy where there are no (more) links.
@@ -84,15 +83,40 @@ class Changes:
             self._touched[directory] = None
 
     def spend(self, partial: Path) -> None:
-        """Remove a partial file once the transaction has committed: its bytes have names now."""
-        self._spent.append(partial)
+        """Remove a partial file whose bytes have a name now.
 
-    def committed(self) -> None:
-        """Do what had to wait for the commit."""
-        for partial in self._spent:
-            with contextlib.suppress(OSError):
-                # What cannot be removed now goes with the folder of this process.
-                self.disk.unlink(partial)
+        Before the commit, since it changes the status of the file, which is about to be sealed. If
+        the transaction rolls back, the staging has failed: nobody needs the partial file either.
+        """
+        with contextlib.suppress(OSError):
+            # What cannot be removed now goes with the folder of this process.
+            self.disk.unlink(partial)
+
+    def quarantine(self, checksum: str, name: str, suffix: str) -> Path | None:
+        """Move what lies under a name out of the way; return where to, None when nothing was there.
+
+        Not taken back: what is not to be believed is not published again.
+
+        Args:
+            checksum: The content.
+            name: The name.
+            suffix: Makes its new name unique.
+        """
+        target = self.layout.quarantine / f"{checksum}.{suffix}"
+        if self.disk.make_directory(self.layout.quarantine):
+            self._touched[self.layout.root] = None
+        try:
+            self.disk.replace(self.layout.blob(checksum, name), target)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        self._touched[self.layout.quarantine] = None
+        directory = self.layout.content(checksum)
+        if self.disk.remove_directory(directory):
+            self._touched.pop(directory, None)
+            self._touched[self.layout.root] = None
+        else:
+            self._touched[directory] = None
+        return target
 
     def mark(self) -> int:
         """Return a point that `take_back` can return to."""

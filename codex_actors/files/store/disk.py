@@ -23,9 +23,13 @@ from codex_actors.files.store.layout import DIRECTORY_MODE, FILE_MODE
 
 __all__ = ["Disk", "staging_error"]
 
+_SECOND = 1_000_000_000  # ns
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What a file system answers that has no (more) hard links for this file.
 _NO_LINK = frozenset({errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV})
+
+# What opening says to a symlink, a socket, or a device without a driver.
+_IRREGULAR = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV})
 
 
 def staging_error(error: OSError, path: Path) -> FilesError:
@@ -90,6 +94,16 @@ class Disk:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
 
+    def backdate(self, descriptor: int) -> None:
+        """Set the modification time of a complete file to one that no later write can leave.
+
+        File systems stamp with a clock that stands still for milliseconds: a write within the tick
+        of the last one would not show otherwise.
+        """
+        status = os.fstat(descriptor)
+        earlier = (status.st_mtime_ns // _SECOND - 1) * _SECOND
+        os.utime(descriptor, ns=(status.st_atime_ns, earlier))
+
     def make_directory(self, path: Path) -> bool:
         """Create a directory unless it is there; tell whether it was created."""
         try:
@@ -119,6 +133,7 @@ class Disk:
         with os.fdopen(descriptor, "wb") as writer, source.open("rb") as reader:
             shutil.copyfileobj(reader, writer, 1 << 20)
             writer.flush()
+            self.backdate(descriptor)
             self.sync_file(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
@@ -141,12 +156,33 @@ class Disk:
             raise
         return True
 
-    def size_of(self, path: Path) -> int | None:
-        """Return the size of a regular file, None when there is none of that name."""
+    def status_of(self, path: Path) -> os.stat_result | None:
+        """Return the status of a regular file, None when there is none of that name."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
-                return status.st_size
+                return status
+        return None
+
+    def size_of(self, path: Path) -> int | None:
+        """Return the size of a regular file, None when there is none of that name."""
+        status = self.status_of(path)
+        return None if status is None else status.st_size
+
+    def open_blob(self, path: Path) -> int | None:
+        """Open a regular file for reading, None when there is none of that name."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path, flags)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno in _IRREGULAR:
+                return None
+            raise
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
         return None
 
     def head_of(self, path: Path) -> bytes:

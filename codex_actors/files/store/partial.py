@@ -174,12 +174,13 @@ class Partial:
             )
 
     def finish(self, source: SourceIdentity | None = None) -> Copied:
-        """Sync and close the file.
+        """Sync and close the file, dated so that a later write shows.
 
         Raises:
             StagingFull, StagingIOError: It could not be synced.
         """
         try:
+            self.disk.backdate(self._descriptor)
             self.disk.sync_file(self._descriptor)
         except OSError as error:
             raise staging_error(error, self.path) from error

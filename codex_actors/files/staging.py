@@ -1,0 +1,160 @@
+"""Owns how a caller's source becomes an attachment: found, read together with others, or read.
+
+Invariant: wrong input is refused before anything is touched; a caller who goes takes its transfer
+with it, unless others wait for the same bytes. Must not know SQL or the disk.
+"""
+
+import math
+from contextlib import suppress
+
+import trio
+from attrs import frozen
+
+from codex_actors import ActorDied, ActorStopped
+from codex_actors.files import telemetry
+from codex_actors.files.access import Access
+from codex_actors.files.actors.stage import Collect, Known, StageJob
+from codex_actors.files.blocking import CLEANUP_SECONDS
+from codex_actors.files.content_type import validate_content_type
+from codex_actors.files.errors import FilesError, InvalidName, SourceChanged
+from codex_actors.files.flights import Boarded, Flights, Launched
+from codex_actors.files.index.staging import FindContent, FindStaged, Staged, StageRequest
+from codex_actors.files.names import validate_name
+from codex_actors.files.sources import Feed, PathSource, StageSource, classify, open_feed
+from codex_actors.files.tree import stage_spec
+from codex_actors.files.ttl import validate_ttl
+
+__all__ = ["Stager", "Wanted"]
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """What a caller asks of a staging; see `Files.stage`.
+
+    Attributes:
+        name, ttl, persist, content_type, verify: As given.
+        lease: Take a lease of this name with the staging.
+    """
+
+    name: str | None = None
+    ttl: float | None = None
+    persist: bool = False
+    content_type: str | None = None
+    verify: bool = False
+    lease: str | None = None
+
+
+class _TryAlone(Exception):
+    """What was read together with others is of no use to this one."""
+
+
+class Stager:
+    """Stages for one facade."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._flights = Flights()
+
+    async def stage(self, source: StageSource, wanted: Wanted) -> Staged:
+        """Stage, and tell whoever listens when it failed; errors as in `Files.stage`."""
+        environment = await self._access.environment()
+        name = wanted.name
+        try:
+            ready = classify(source)
+            if name is None:
+                name = _name_of(ready)
+            ttl = environment.config.default_ttl if wanted.ttl is None else wanted.ttl
+            declared = wanted.content_type
+            request = StageRequest(
+                name=validate_name(name),
+                ttl=validate_ttl(ttl),
+                persist=wanted.persist,
+                content_type=None if declared is None else validate_content_type(declared),
+                algorithm=environment.config.algorithm,
+                lease=wanted.lease,
+            )
+            if isinstance(ready, PathSource):
+                return await self._stage_path(ready, request, verify=wanted.verify)
+            if ready is not None:
+                job = StageJob(ready, request.algorithm, distrust=wanted.verify)
+                return await self._transfer(job, request)
+            feed = open_feed(source, environment.blocking)
+            job = StageJob(feed.source, request.algorithm, distrust=wanted.verify)
+            return await self._transfer(job, request, feed)
+        except FilesError as error:
+            environment.events.emit(telemetry.failed("stage", error, name=name or ""))
+            raise
+
+    async def _stage_path(
+        self, source: PathSource, request: StageRequest, *, verify: bool
+    ) -> Staged:
+        quota = (await self._access.environment()).quota
+        identity = None
+        if not verify:
+            found = await self._access.perform(FindStaged(source.path, request, quota))
+            if isinstance(found, Staged):
+                return found
+            identity = found.identity
+        job = StageJob(source, request.algorithm, identity, distrust=verify)
+        with suppress(_TryAlone):
+            return await self._transfer(job, request)
+        return await self._transfer(StageJob(source, request.algorithm), request)
+
+    async def _transfer(
+        self, job: StageJob, request: StageRequest, feed: Feed | None = None
+    ) -> Staged:
+        """Have bytes moved and published.
+
+        Raises:
+            _TryAlone: Somebody else's were, and they do not do.
+        """
+        access = self._access
+        environment = await access.environment()
+
+        async def launch() -> Launched:
+            release = await access.take_slot()
+            try:
+                spec = stage_spec(environment, access.registry, job)
+                return Launched(await access.transfers.start_child(spec), release)
+            except BaseException:
+                release()
+                raise
+
+        key = None if job.identity is None else (job.identity, job.algorithm)
+        async with self._flights.board(key, launch) as boarded:
+            if feed is not None:
+                await feed.pump()
+            answer = await _collect(boarded, request)
+            if isinstance(answer, Known):
+                known = FindContent(answer.checksum, request, environment.quota)
+                answer = await access.perform(known)
+            if answer is None:
+                raise _TryAlone
+            return answer
+
+
+async def _collect(boarded: Boarded, request: StageRequest) -> Staged | Known | None:
+    """Wait for the result; None when it is none for who joined."""
+    actor, joined = boarded.actor, boarded.joined
+    try:
+        return await actor.call(Collect(request, joined), timeout=math.inf)
+    except SourceChanged:
+        if joined:
+            return None  # while another one read it; this one may find it complete
+        raise
+    except ActorStopped as error:
+        if error.ref.path != actor.path:
+            raise
+        with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+            await actor.wait_stopped()  # its partial file is gone then
+        if joined:
+            return None
+        # Whether it died before or after it was asked is no matter to the caller.
+        died = ActorDied(error.ref, error.reason)
+        raise died from died.__cause__
+
+
+def _name_of(source: object) -> str:
+    if isinstance(source, PathSource):
+        return source.path.name
+    raise InvalidName("Only a path has a name of its own: give what is staged a name (name=).")
