@@ -18,7 +18,7 @@ from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.content_type import validate_content_type
 from codex_actors.files.errors import FilesError, InvalidName, SourceChanged
 from codex_actors.files.flights import Boarded, Flights, Launched
-from codex_actors.files.index.staging import FindContent, FindStaged, Staged, StageRequest
+from codex_actors.files.index.staging import FindContent, FindStaged, Missed, Staged, StageRequest
 from codex_actors.files.names import validate_name
 from codex_actors.files.sources import Feed, PathSource, StageSource, classify, open_feed
 from codex_actors.files.tree import stage_spec
@@ -89,16 +89,18 @@ class Stager:
         self, source: PathSource, request: StageRequest, *, verify: bool
     ) -> Staged:
         quota = (await self._access.environment()).quota
-        identity = None
-        if not verify:
-            found = await self._access.perform(FindStaged(source.path, request, quota))
-            if isinstance(found, Staged):
-                return found
-            identity = found.identity
-        job = StageJob(source, request.algorithm, identity, distrust=verify)
-        with suppress(_TryAlone):
-            return await self._transfer(job, request)
-        return await self._transfer(StageJob(source, request.algorithm), request)
+        if verify:
+            return await self._transfer(StageJob(source, request.algorithm, distrust=True), request)
+        find = FindStaged(source.path, request, quota)
+        found = await self._access.perform(find)
+        if isinstance(found, Missed):
+            job = StageJob(source, request.algorithm, found.identity)
+            with suppress(_TryAlone):
+                return await self._transfer(job, request)
+            found = await self._access.perform(find)
+        if isinstance(found, Missed):
+            found = await self._transfer(StageJob(source, request.algorithm), request)
+        return found
 
     async def _transfer(
         self, job: StageJob, request: StageRequest, feed: Feed | None = None

@@ -116,8 +116,6 @@ class StageActor(Actor):
     @handle_call(Collect, raises=(FilesError,))
     async def collect(self, message: Collect) -> Staged | Known | None:
         """Publish for the first, and tell the others that it was done."""
-        if self._known is not None:
-            return self._known
         assert self._copied is not None, "handle_continue comes first"  # noqa: S101 - ditto
         if isinstance(self._copied, outcome.Error):
             # One error object per caller: raising one in many tasks would mix their tracebacks.
@@ -125,6 +123,8 @@ class StageActor(Actor):
         copied = self._copied.value
         if message.joined and copied.source != self._job.identity:
             return None
+        if self._known is not None:
+            return self._known
         staged = await self._publish(copied, message.request)
         self._partial = None  # removed with the same commit
         self._known = Known(copied.checksum)
