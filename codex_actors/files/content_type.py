@@ -8,13 +8,14 @@ Pure: knows the name and the first bytes, never the file.
 
 import mimetypes
 import re
+from functools import cache
 from io import StringIO
 from typing import Any, cast
 
 from codex_actors.files.errors import InvalidContentType
 from codex_actors.files.media_types import ALIASES, ENCODINGS, SUFFIXES, TYPES
 
-__all__ = ["HEAD_BYTES", "detect_content_type", "validate_content_type"]
+__all__ = ["HEAD_BYTES", "detect_content_type", "likenesses", "validate_content_type"]
 
 HEAD_BYTES = 4096
 
@@ -83,18 +84,40 @@ def _image_of(head: bytes) -> str | None:
 
 
 def _of_bytes(head: bytes) -> str:
-    import puremagic  # noqa: PLC0415 - its tables cost 15 ms, and most names say enough
-
-    identify: Any = cast("Any", puremagic).magic_string  # an untyped library
-    try:
-        kinds: list[str] = [match.mime_type for match in identify(head)]
-    except (puremagic.PureError, ValueError):
-        kinds = []
     # Images were judged by their own magic above; a weaker likeness of one is none.
-    kind = next((kind for kind in kinds if kind and kind not in _IMAGES), None)
+    kind = next((kind for kind in likenesses(head) if kind and kind not in _IMAGES), None)
     if kind is not None:
         return ALIASES.get(kind, kind)
     return "text/plain" if _is_text(head) else _UNKNOWN
+
+
+def likenesses(head: bytes) -> list[str]:
+    """Return the media types that puremagic takes bytes for, the likeliest first."""
+    import puremagic  # noqa: PLC0415 - its tables cost 15 ms, and most names say enough
+
+    # To ask it takes longer than to copy a small file, and most often there is no answer.
+    if not any(head[place] in signatures for place, signatures in _signatures()):
+        return []
+    identify: Any = cast("Any", puremagic).magic_string  # an untyped library
+    try:
+        return [match.mime_type for match in identify(head)]
+    except (puremagic.PureError, ValueError):
+        return []
+
+
+@cache
+def _signatures() -> tuple[tuple[slice, frozenset[bytes]], ...]:
+    """Return where puremagic looks for what: without any of these it knows nothing."""
+    import puremagic  # noqa: PLC0415 - as above
+
+    tables = cast("Any", puremagic)
+    places: dict[tuple[int, int | None], set[bytes]] = {}
+    for row in (*tables.magic_header_array, *tables.magic_footer_array):
+        end = row.offset + len(row.byte_match)
+        # The end of what lies at the very end is no number.
+        place = (row.offset, None if row.offset < 0 and end == 0 else end)
+        places.setdefault(place, set()).add(row.byte_match)
+    return tuple((slice(*place), frozenset(found)) for place, found in places.items())
 
 
 def _is_text(head: bytes) -> bool:

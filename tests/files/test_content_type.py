@@ -1,11 +1,16 @@
 """What kind of content an attachment is said to be."""
 
+from typing import Any, cast
+
+import puremagic
 import pytest
+from blake3 import blake3
 
 from codex_actors.files import InvalidContentType
 from codex_actors.files.content_type import (
     HEAD_BYTES,
     detect_content_type,
+    likenesses,
     validate_content_type,
 )
 
@@ -83,3 +88,25 @@ def test_other_declarations_are_refused(declared: str) -> None:
     """What is no media type would break a header later."""
     with pytest.raises(InvalidContentType):
         validate_content_type(declared)
+
+
+def _example_of(place: int, signature: bytes) -> bytes:
+    """Bytes with a signature at its place, counted from the end if that is negative."""
+    if place < 0:
+        return bytes(700) + signature + bytes(-place - len(signature))
+    return (bytes(place) + signature)[:HEAD_BYTES]
+
+
+def test_bytes_are_known_if_puremagic_knows_them() -> None:
+    """Asking it only where one of its signatures is there makes no difference."""
+    tables = cast("Any", puremagic)
+    rows = [*tables.magic_header_array, *tables.magic_footer_array]
+    heads = {_example_of(row.offset, row.byte_match) for row in rows}
+    heads |= {blake3(bytes([seed])).digest(600) for seed in range(100)} | {b"", b"\0", b"text"}
+
+    for head in heads:
+        try:
+            expected = [match.mime_type for match in tables.magic_string(head)]
+        except (puremagic.PureError, ValueError):
+            expected = []
+        assert likenesses(head) == expected, head
