@@ -1,9 +1,11 @@
 """Owns the limits on what a staging directory may hold, and who goes when they are reached.
 
-Invariant: the least recently staged goes first; what is leased or persistent stays. Knows no Trio.
+Invariant: the least recently staged goes first; what is leased or persistent stays, and so does
+what would make no room. Knows no Trio.
 """
 
 from collections import Counter
+from collections.abc import Container
 
 from attrs import frozen
 
@@ -11,7 +13,7 @@ from codex_actors.files.errors import QuotaExceeded
 from codex_actors.files.index.transaction import Row, Transaction
 from codex_actors.files.model import Attachment
 
-__all__ = ["Quota", "make_room"]
+__all__ = ["Quota", "has_room", "make_room"]
 
 
 @frozen
@@ -27,27 +29,32 @@ class Quota:
     max_count: int | None = None
 
 
+def has_room(transaction: Transaction, quota: Quota, checksum: str) -> bool:
+    """Tell whether one more name fits for a content that is there."""
+    return not _excess(transaction, quota, checksum, 0, 1)
+
+
 def make_room(
-    transaction: Transaction, quota: Quota, *, keep: str, size: int = 0
+    transaction: Transaction, quota: Quota, checksum: str, name: str, *, size: int, count: int
 ) -> tuple[Attachment, ...]:
-    """Evict as much as one more attachment of `size` more bytes needs; return what went.
+    """Evict as much as more names of a content need, older ones of it too; return what went.
 
     Args:
         transaction: Where.
         quota: Limits.
-        keep: The content that is about to be staged, which is not evicted for itself.
-        size: Bytes that its blob will take, 0 when it is there.
+        checksum: The content that is about to get new names.
+        name: What it is staged as, which is not evicted for the others.
+        size: Its bytes, which count if they are not there.
+        count: How many new names.
 
     Raises:
         QuotaExceeded: Evicting all that may go would not be enough; nothing was evicted, unless a
             file that should have gone could not be deleted.
     """
-    if quota.max_bytes is None and quota.max_count is None:
-        return ()
     evicted: list[Attachment] = []
-    stuck: set[tuple[str, str]] = set()
-    while excess := _excess(transaction, quota, size):
-        chosen = _choose(transaction, excess, keep, stuck)
+    staying = {(checksum, name)}
+    while excess := _excess(transaction, quota, checksum, size, count):
+        chosen = _choose(transaction, excess, checksum, staying)
         if chosen is None:
             raise QuotaExceeded(
                 f"{excess}, and what may be evicted from {transaction.layout.root} is not enough:"
@@ -57,7 +64,7 @@ def make_room(
             try:
                 transaction.remove(row)
             except OSError:
-                stuck.add((row.checksum, row.name))
+                staying.add(row.key)
             else:
                 evicted.append(row.attachment(transaction.layout))
         transaction.settle()
@@ -79,39 +86,57 @@ class _Excess:
         return f"The quota is exceeded by {count} attachments and {size} bytes"
 
 
-def _excess(transaction: Transaction, quota: Quota, size: int) -> _Excess:
+def _excess(transaction: Transaction, quota: Quota, checksum: str, size: int, new: int) -> _Excess:
     count = over = 0
     if quota.max_count is not None:
         held: int = transaction.execute("SELECT COUNT(*) FROM attachments").fetchone()[0]
-        count = held + 1 - quota.max_count
+        count = held + new - quota.max_count
     if quota.max_bytes is not None:
-        used: int = transaction.execute("SELECT COALESCE(SUM(size), 0) FROM blobs").fetchone()[0]
-        over = used + size - quota.max_bytes
+        others: int = transaction.execute(
+            "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE checksum <> ?", checksum
+        ).fetchone()[0]
+        there = transaction.execute("SELECT size FROM blobs WHERE checksum = ?", checksum)
+        (own,) = there.fetchone() or (size,)
+        over = others + own - quota.max_bytes
     return _Excess(count, over)
 
 
 def _choose(
-    transaction: Transaction, excess: _Excess, keep: str, stuck: set[tuple[str, str]]
+    transaction: Transaction, excess: _Excess, checksum: str, staying: Container[tuple[str, str]]
 ) -> list[Row] | None:
     """Choose whom to evict before anything is deleted, None when all would not be enough."""
     chosen: list[Row] = []
     names: Counter[str] = Counter()
-    freed = 0
-    for row in transaction.rows(
-        "WHERE a.persist = 0 AND a.checksum <> ? AND NOT EXISTS (SELECT 1 FROM leases AS l"
+    freed: dict[str, int] = {}
+    for row in transaction.each(
+        "WHERE a.persist = 0 AND NOT EXISTS (SELECT 1 FROM leases AS l"
         " WHERE l.checksum = a.checksum AND l.name = a.name)"
-        " ORDER BY a.inserted_at, a.checksum, a.name",
-        keep,
+        " ORDER BY a.inserted_at, a.checksum, a.name"
     ):
-        if len(chosen) >= excess.count and freed >= excess.size:
+        if len(chosen) >= excess.count and sum(freed.values()) >= excess.size:
             break
-        if (row.checksum, row.name) in stuck:
+        if row.key in staying:
             continue
         chosen.append(row)
         names[row.checksum] += 1
         (held,) = transaction.execute(
             "SELECT COUNT(*) FROM attachments WHERE checksum = ?", row.checksum
         ).fetchone()
-        if names[row.checksum] == held:
-            freed += row.size  # its last name: only now do the bytes go
-    return chosen if len(chosen) >= excess.count and freed >= excess.size else None
+        if names[row.checksum] == held and row.checksum != checksum and row.size:
+            freed[row.checksum] = row.size  # its last name: only now do the bytes go
+    if len(chosen) < excess.count or sum(freed.values()) < excess.size:
+        return None
+    return _useful(chosen, freed, excess.count)
+
+
+def _useful(chosen: list[Row], freed: Container[str], count: int) -> list[Row]:
+    """Spare those whose going frees no bytes, beyond the places that are needed."""
+    places = count - sum(row.checksum in freed for row in chosen)
+    useful: list[Row] = []
+    for row in chosen:
+        if row.checksum in freed:
+            useful.append(row)
+        elif places > 0:
+            places -= 1
+            useful.append(row)
+    return useful

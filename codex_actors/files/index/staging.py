@@ -13,8 +13,9 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from codex_actors.files.content_type import detect_content_type
+from codex_actors.files.errors import QuotaExceeded
 from codex_actors.files.index.leasing import insert_lease
-from codex_actors.files.index.quota import Quota, make_room
+from codex_actors.files.index.quota import Quota, has_room, make_room
 from codex_actors.files.index.sources import content_of, keep_content
 from codex_actors.files.index.transaction import Row, Transaction
 from codex_actors.files.index.trust import (
@@ -95,11 +96,7 @@ class FindStaged:
     writes: bool = True
 
     def apply(self, transaction: Transaction) -> Staged | Missed:
-        """Carry it out.
-
-        Raises:
-            QuotaExceeded: Another name for the content is one attachment too many.
-        """
+        """Carry it out."""
         now = time.time_ns()
         try:
             status = os.stat(self.path)  # noqa: PTH116 - the hottest path
@@ -125,11 +122,7 @@ class FindContent:
     writes: bool = True
 
     def apply(self, transaction: Transaction) -> Staged | None:
-        """Carry it out.
-
-        Raises:
-            QuotaExceeded: Another name for the content is one attachment too many.
-        """
+        """Carry it out."""
         return _find(transaction, self.checksum, self.request, self.quota)
 
 
@@ -167,11 +160,11 @@ class Publish:
         if doubtful is not None:
             return doubtful
         lost = found_again(transaction, checksum)
-        row = next((row for row in [*rows, *lost] if row.name == request.name), None)
-        evicted: tuple[Attachment, ...] = ()
-        if row is None or not rows:
-            size = 0 if rows else copied.size
-            evicted = make_room(transaction, self.quota, keep=checksum, size=size)
+        evicted, lost = self._make_room(transaction, rows, lost)
+        gone = {attachment.key for attachment in evicted}
+        standings = [(row, found) for row, found in standings if row.key not in gone]
+        listed = [row for row, _ in standings]
+        row = next((row for row in [*listed, *lost] if row.name == request.name), None)
         sound = [row for row, found in standings if found is Standing.SOUND]
         source = transaction.layout.blob(checksum, sound[0].name) if sound else copied.path
         # This is the content of whatever is wrong, gone or lost: it is mended under all its names.
@@ -205,6 +198,33 @@ class Publish:
             quarantined=tuple(path for path in quarantined if path is not None),
         )
 
+    def _make_room(
+        self, transaction: Transaction, rows: list[Row], lost: list[Row]
+    ) -> tuple[tuple[Attachment, ...], list[Row]]:
+        """Make room for what is asked for, and for what comes back with it where there is any.
+
+        Return what was evicted, and what comes back.
+        """
+        name = self.request.name
+        others = [row for row in lost if row.name != name]
+        new = all(row.name != name for row in rows)
+        if not new and not others:
+            return (), []
+        try:
+            return self._evict(transaction, len(others) + new), lost
+        except QuotaExceeded:
+            if not others:
+                raise
+        # What was lost does not stand in the way of what is asked for.
+        asked = [row for row in lost if row.name == name]
+        return self._evict(transaction, 1) if new else (), asked
+
+    def _evict(self, transaction: Transaction, count: int) -> tuple[Attachment, ...]:
+        copied, name = self.copied, self.request.name
+        return make_room(
+            transaction, self.quota, copied.checksum, name, size=copied.size, count=count
+        )
+
 
 def _find(
     transaction: Transaction, checksum: str, request: StageRequest, quota: Quota
@@ -218,13 +238,14 @@ def _find(
     known = sound_name(transaction, checksum)
     if known is None or is_lost(transaction, checksum, request.name):
         return None
-    evicted = make_room(transaction, quota, keep=checksum)
+    if not has_room(transaction, quota, checksum):
+        return None  # who has to go may be the one to link from
     source = transaction.layout.blob(checksum, known.name)
     _publish(transaction, source, checksum, request.name)
     head = transaction.disk.head_of(source)
     row = _enter(transaction, request, checksum, known.size, head)
     _seal(transaction, checksum, [request.name])
-    return _staged(transaction, row, request, cached=True, evicted=evicted)
+    return _staged(transaction, row, request, cached=True)
 
 
 def _publish(transaction: Transaction, source: Path, checksum: str, name: str) -> None:

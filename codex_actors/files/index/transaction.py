@@ -60,6 +60,11 @@ class Row:
     expires_at: int | None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others."""
+        return (self.checksum, self.name)
+
+    @property
     def suspect(self) -> Suspect:
         """What to examine when its file is in doubt."""
         return Suspect(self.checksum, self.name, self.algorithm)

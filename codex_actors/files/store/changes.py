@@ -105,18 +105,22 @@ class Changes:
         target = self.layout.quarantine / f"{checksum}.{suffix}"
         if self.disk.make_directory(self.layout.quarantine):
             self._touched[self.layout.root] = None
+        moved: Path | None = target
         try:
             self.disk.replace(self.layout.blob(checksum, name), target)
-        except (FileNotFoundError, NotADirectoryError):
+        except NotADirectoryError:
             return None
-        self._touched[self.layout.quarantine] = None
+        except FileNotFoundError:
+            moved = None
+        else:
+            self._touched[self.layout.quarantine] = None
         directory = self.layout.content(checksum)
         if self.disk.remove_directory(directory):
             self._touched.pop(directory, None)
             self._touched[self.layout.root] = None
         else:
             self._touched[directory] = None
-        return target
+        return moved
 
     def mark(self) -> int:
         """Return a point that `take_back` can return to."""
