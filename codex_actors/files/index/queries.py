@@ -57,13 +57,8 @@ class Count:
 
     def apply(self, transaction: Transaction) -> Metrics:
         """Carry it out."""
-        total, total_bytes, persistent, persistent_bytes = transaction.execute(
-            "SELECT COUNT(*), COALESCE(SUM(b.size), 0),"
-            " COALESCE(SUM(a.persist), 0), COALESCE(SUM(a.persist * b.size), 0)"
-            " FROM attachments AS a JOIN blobs AS b ON b.checksum = a.checksum"
-        ).fetchone()
-        blobs, blob_bytes = transaction.execute(
-            "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs"
+        total, total_bytes, persistent, persistent_bytes, blobs, blob_bytes = transaction.execute(
+            "SELECT attachments, bytes, persistent, persistent_bytes, blobs, blob_bytes FROM totals"
         ).fetchone()
         (leases,) = transaction.execute("SELECT COUNT(*) FROM leases").fetchone()
         return Metrics(

@@ -87,17 +87,11 @@ class _Excess:
 
 
 def _excess(transaction: Transaction, quota: Quota, checksum: str, size: int, new: int) -> _Excess:
-    count = over = 0
-    if quota.max_count is not None:
-        held: int = transaction.execute("SELECT COUNT(*) FROM attachments").fetchone()[0]
-        count = held + new - quota.max_count
-    if quota.max_bytes is not None:
-        others: int = transaction.execute(
-            "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE checksum <> ?", checksum
-        ).fetchone()[0]
-        there = transaction.execute("SELECT size FROM blobs WHERE checksum = ?", checksum)
-        (own,) = there.fetchone() or (size,)
-        over = others + own - quota.max_bytes
+    held, used = transaction.execute("SELECT attachments, blob_bytes FROM totals").fetchone()
+    there = transaction.execute("SELECT 1 FROM blobs WHERE checksum = ?", checksum).fetchone()
+    needed = used if there else used + size
+    count = 0 if quota.max_count is None else held + new - quota.max_count
+    over = 0 if quota.max_bytes is None else needed - quota.max_bytes
     return _Excess(count, over)
 
 
@@ -107,13 +101,14 @@ def _choose(
     """Choose whom to evict before anything is deleted, None when all would not be enough."""
     chosen: list[Row] = []
     names: Counter[str] = Counter()
-    freed: dict[str, int] = {}
+    freed: set[str] = set()
+    room = 0
     for row in transaction.each(
         "WHERE a.persist = 0 AND NOT EXISTS (SELECT 1 FROM leases AS l"
         " WHERE l.checksum = a.checksum AND l.name = a.name)"
         " ORDER BY a.inserted_at, a.checksum, a.name"
     ):
-        if len(chosen) >= excess.count and sum(freed.values()) >= excess.size:
+        if len(chosen) >= excess.count and room >= excess.size:
             break
         if row.key in staying:
             continue
@@ -123,8 +118,9 @@ def _choose(
             "SELECT COUNT(*) FROM attachments WHERE checksum = ?", row.checksum
         ).fetchone()
         if names[row.checksum] == held and row.checksum != checksum and row.size:
-            freed[row.checksum] = row.size  # its last name: only now do the bytes go
-    if len(chosen) < excess.count or sum(freed.values()) < excess.size:
+            freed.add(row.checksum)  # its last name: only now do the bytes go
+            room += row.size
+    if len(chosen) < excess.count or room < excess.size:
         return None
     return _useful(chosen, freed, excess.count)
 

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from codex_actors.files.errors import ManifestTooNew
@@ -83,6 +84,56 @@ _MIGRATIONS = (
         PRIMARY KEY (checksum, name)
     ) WITHOUT ROWID;
     CREATE INDEX lost_by_expiry ON lost (expires_at) WHERE expires_at IS NOT NULL;
+    """,
+    # One row of sums, which quotas and metrics would else have to walk the tables for.
+    """
+    CREATE TABLE totals (
+        attachments INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        persistent INTEGER NOT NULL,
+        persistent_bytes INTEGER NOT NULL,
+        blobs INTEGER NOT NULL,
+        blob_bytes INTEGER NOT NULL
+    );
+    INSERT INTO totals
+        SELECT COUNT(*), COALESCE(SUM(b.size), 0),
+            COALESCE(SUM(a.persist), 0), COALESCE(SUM(a.persist * b.size), 0),
+            (SELECT COUNT(*) FROM blobs), (SELECT COALESCE(SUM(size), 0) FROM blobs)
+        FROM attachments AS a JOIN blobs AS b ON b.checksum = a.checksum;
+
+    CREATE TRIGGER attachment_entered AFTER INSERT ON attachments BEGIN
+        UPDATE totals SET
+            attachments = attachments + 1,
+            bytes = bytes + (SELECT size FROM blobs WHERE checksum = NEW.checksum),
+            persistent = persistent + NEW.persist,
+            persistent_bytes = persistent_bytes + NEW.persist
+                * (SELECT size FROM blobs WHERE checksum = NEW.checksum);
+    END;
+    CREATE TRIGGER attachment_forgotten AFTER DELETE ON attachments BEGIN
+        UPDATE totals SET
+            attachments = attachments - 1,
+            bytes = bytes - (SELECT size FROM blobs WHERE checksum = OLD.checksum),
+            persistent = persistent - OLD.persist,
+            persistent_bytes = persistent_bytes - OLD.persist
+                * (SELECT size FROM blobs WHERE checksum = OLD.checksum);
+    END;
+    CREATE TRIGGER attachment_persisted AFTER UPDATE OF persist ON attachments
+    WHEN NEW.persist <> OLD.persist BEGIN
+        UPDATE totals SET
+            persistent = persistent + NEW.persist - OLD.persist,
+            persistent_bytes = persistent_bytes + (NEW.persist - OLD.persist)
+                * (SELECT size FROM blobs WHERE checksum = NEW.checksum);
+    END;
+    CREATE TRIGGER blob_entered AFTER INSERT ON blobs BEGIN
+        UPDATE totals SET blobs = blobs + 1, blob_bytes = blob_bytes + NEW.size;
+    END;
+    CREATE TRIGGER blob_forgotten AFTER DELETE ON blobs BEGIN
+        UPDATE totals SET blobs = blobs - 1, blob_bytes = blob_bytes - OLD.size;
+    END;
+
+    DROP INDEX attachments_by_age;
+    CREATE INDEX attachments_evictable ON attachments (inserted_at, checksum, name)
+        WHERE persist = 0;
     """,
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -181,7 +232,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> bool:
         _refuse_newer(connection, path)
         old = _version(connection)
         for version in range(old, SCHEMA_VERSION):
-            for statement in _MIGRATIONS[version].split(";"):
+            for statement in _statements(_MIGRATIONS[version]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
@@ -189,3 +240,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> bool:
         connection.rollback()
         raise
     return old == 0
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Give the statements of a script one by one; `executescript` would commit first."""
+    statement = ""
+    for piece in script.split(";")[:-1]:
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):  # inside a trigger a semicolon ends nothing
+            yield statement
+            statement = ""
