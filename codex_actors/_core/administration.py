@@ -35,17 +35,7 @@ if TYPE_CHECKING:
 
 async def start_child(core: "SupervisorCore", spec: ChildSpec) -> "Place":
     """Add and start a child; see `Supervisor.start_child`."""
-    if isinstance(core.spec, DynamicSupervisorSpec):
-        if spec.significant:
-            raise SpecError("significant: a dynamic supervisor has no significant children")
-        if len(core.children) >= core.spec.max_children:
-            raise MaxChildrenReached(
-                f"{core.place.path or core.place.name} has its {core.spec.max_children} children"
-            )
-    else:
-        check_significance(spec, core.auto_shutdown)
-        if spec.id is None:
-            raise SpecError("id: every child of a static supervisor needs one")
+    _check_room(core, spec)
     if spec.id is not None:
         await _refuse_present(core, spec.id)
     place = core.make_place(spec, copy_context())
@@ -59,6 +49,38 @@ async def start_child(core: "SupervisorCore", spec: ChildSpec) -> "Place":
             core.forget(place)
         raise ChildStartError(place.name, _cause(life))
     return place
+
+
+def start_child_nowait(core: "SupervisorCore", spec: ChildSpec) -> "Place":
+    """Add a dynamic child and begin its start; see `DynamicSupervisor.start_child_nowait`."""
+    _check_room(core, spec)
+    if spec.id is not None and (kept := core.children.get(spec.id)) is not None:
+        if answer(kept.state, Operation.START) is Verdict.ALREADY_STARTED:
+            raise ChildAlreadyStarted(kept.ref)
+        raise ChildAlreadyPresent(f"child {spec.id!r} is kept as {kept.state.value}")
+    place = core.make_place(spec, copy_context())
+
+    def settle(life: "Incarnation") -> None:
+        # Of one that was terminated, or whose supervisor ends, whoever stops it disposes.
+        if life.is_starting and life.leave is not Leave.TERMINATE and core.ending is None:
+            core.forget(place)
+
+    core.spawn(place, settle)
+    return place
+
+
+def _check_room(core: "SupervisorCore", spec: ChildSpec) -> None:
+    if isinstance(core.spec, DynamicSupervisorSpec):
+        if spec.significant:
+            raise SpecError("significant: a dynamic supervisor has no significant children")
+        if len(core.children) >= core.spec.max_children:
+            raise MaxChildrenReached(
+                f"{core.place.path or core.place.name} has its {core.spec.max_children} children"
+            )
+    else:
+        check_significance(spec, core.auto_shutdown)
+        if spec.id is None:
+            raise SpecError("id: every child of a static supervisor needs one")
 
 
 async def _refuse_present(core: "SupervisorCore", name: str) -> None:

@@ -251,6 +251,29 @@ class DynamicSupervisor(_Handle):
             raise ChildNotFound(f"{ref.path} is not a child of {self._place.path or 'this one'}")
         await administration.terminate_child(core, place.name, place)
 
+    @trio.lowlevel.enable_ki_protection
+    def start_child_nowait(self, spec: ChildSpec) -> ActorRef:
+        """Add a child and begin its start, without waiting for it.
+
+        To `start_child` what `nursery.start_soon` is to `nursery.start`: for code that cannot
+        wait. What is sent to the ref meanwhile waits for the start. One that fails is told by the
+        events, and by the ref: `wait_stopped` returns, and calls raise `ActorStopped`.
+
+        Args:
+            spec: the child; see `start_child`.
+
+        Raises:
+            ChildAlreadyStarted: a child with this id runs.
+            ChildAlreadyPresent: one is restarting, or not yet gone.
+            MaxChildrenReached: there is no room.
+            SpecError: the spec contradicts the supervisor's settings.
+            ActorStopped: the supervisor is not running now, even if it is coming back.
+        """
+        core = self._place.core
+        if core is None or core.nursery is None or core.ending is not None:
+            raise self._place.stopped()
+        return administration.start_child_nowait(core, spec).ref
+
 
 def make_handle(place: "Place") -> Supervisor | DynamicSupervisor:
     """The handle for a supervisor's place."""

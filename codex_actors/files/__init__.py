@@ -31,13 +31,16 @@ from codex_actors.files.errors import UploadOutcomeUnknown as UploadOutcomeUnkno
 from codex_actors.files.errors import UploadRejected as UploadRejected
 from codex_actors.files.errors import UploadTimeout as UploadTimeout
 from codex_actors.files.facade import Files as Files
+from codex_actors.files.handles import UploadHandle as UploadHandle
 from codex_actors.files.model import Attachment as Attachment
 from codex_actors.files.model import CleanupReport as CleanupReport
 from codex_actors.files.model import FilesConfig as FilesConfig
 from codex_actors.files.model import Metrics as Metrics
+from codex_actors.files.model import UploadedFile as UploadedFile
 from codex_actors.files.model import VerifyReport as VerifyReport
 from codex_actors.files.opening import files_from as files_from
 from codex_actors.files.opening import open_files as open_files
+from codex_actors.files.progress import Progress as Progress
 from codex_actors.files.retry import Retry as Retry
 from codex_actors.files.telemetry import Event as Event
 from codex_actors.files.telemetry import Events as Events

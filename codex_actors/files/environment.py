@@ -5,7 +5,8 @@ not know any actor.
 """
 
 import os
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from attrs import field, frozen
@@ -30,11 +31,13 @@ class Seams:
         blocking: Runs what blocks; `Inline` under a virtual clock.
         clock: Tells when things expire.
         disk: Makes the system calls; None for the real ones.
+        draw: Gives numbers drawn evenly from 0 to 1, for the pauses between retries.
     """
 
     blocking: Blocking = field(factory=Threads)
     clock: Clock = field(factory=Clock)
     disk: Disk | None = None
+    draw: Callable[[], float] = random.random
 
 
 @frozen
@@ -44,7 +47,7 @@ class Environment:
     Attributes:
         config: Settings.
         root: The staging directory, absolute.
-        blocking, clock, disk: See `Seams`.
+        blocking, clock, disk, draw: See `Seams`.
         events: Who is told.
     """
 
@@ -54,6 +57,7 @@ class Environment:
     clock: Clock
     disk: Disk
     events: Events
+    draw: Callable[[], float] = random.random
 
     @property
     def layout(self) -> Layout:
@@ -79,4 +83,5 @@ class Environment:
             seams.clock,
             seams.disk or Disk(config.durability),
             Events(on_event),
+            seams.draw,
         )

@@ -188,7 +188,7 @@ class UploadOutcomeUnknown(UploadError):
         self,
         message: str,
         *,
-        ids: Mapping[str, str],
+        ids: Mapping[str, str] | None = None,
         step: str = "complete",
         attempts: int = 0,
         status: int | None = None,
@@ -197,7 +197,7 @@ class UploadOutcomeUnknown(UploadError):
         super().__init__(
             message, step=step, attempts=attempts, status=status, server_message=server_message
         )
-        self.ids = dict(ids)
+        self.ids = dict(ids or {})
 
 
 class TargetLimitExceeded(UploadError, ValueError):

@@ -15,17 +15,24 @@ from codex_actors import Supervisor
 from codex_actors.files.access import Access
 from codex_actors.files.actors.sweeper import Reset, RunSweep
 from codex_actors.files.attaching import HasAttachments, attach, detach
+from codex_actors.files.handles import UploadHandle, start_handle
 from codex_actors.files.index.leasing import ReleaseLease, not_found
 from codex_actors.files.index.queries import Count, Find, ListStaged
 from codex_actors.files.index.sweeping import EndTemporary, Remove
 from codex_actors.files.leases import new_lease, take_lease
-from codex_actors.files.model import Attachment, CleanupReport, Metrics, VerifyReport
-from codex_actors.files.sources import StageSource
+from codex_actors.files.model import Attachment, CleanupReport, Metrics, UploadedFile, VerifyReport
+from codex_actors.files.progress import Progress
+from codex_actors.files.retry import Retry
+from codex_actors.files.sources import StageSource, classify
 from codex_actors.files.staging import Stager, Wanted
+from codex_actors.files.targets.protocol import Target
 from codex_actors.files.telemetry import Events
+from codex_actors.files.uploading import Uploader, UploadRequest, Verify, Watcher
 from codex_actors.files.verifying import verify_all
 
 __all__ = ["Files"]
+
+_RETRY = Retry()
 
 O = TypeVar("O", bound=HasAttachments)  # noqa: E741 - the options
 
@@ -41,6 +48,7 @@ class Files:
     def __init__(self, supervisor: Supervisor, events: Events | None = None) -> None:
         self._access = Access(supervisor, events)
         self._stager = Stager(self._access)
+        self._uploader = Uploader(self._access)
 
     @property
     def supervisor(self) -> Supervisor:
@@ -211,6 +219,100 @@ class Files:
                 name=name, ttl=0.0, content_type=content_type, verify=verify, lease=lease
             )
             yield (await self._stager.stage(source, wanted)).attachment
+
+    async def upload(
+        self,
+        source: Attachment | StageSource,
+        *,
+        target: Target,
+        retry: Retry = _RETRY,
+        progress: Watcher | None = None,
+        verify: Verify = "quick",
+        name: str | None = None,
+        content_type: str | None = None,
+    ) -> UploadedFile:
+        """Send a file to a target, or return the file that is there from an earlier upload.
+
+        Uploads of one content to one target and account are one: who comes later waits for the
+        first, and a file that has not expired is given out again, also after a restart. What was
+        acknowledged before a crash of the process is not sent again, if the target allows that.
+
+        Args:
+            source: An attachment; or what `stage` takes, which is then staged as by `temporary`:
+                the copy is gone afterwards unless somebody else wants it.
+            target: Where to.
+            retry: How often, and for how long, requests are tried.
+            progress: Called on the event loop with every progress; it must not block. What it
+                raises ends this call.
+            verify: "quick" reads the file before it is sent only if it was touched since it was
+                staged; "full" always.
+            name: Of a source that is no attachment; see `stage`.
+            content_type: Ditto.
+
+        Raises:
+            TargetLimitExceeded, MissingCredentials: Nothing was sent.
+            ChecksumMismatch: The file is not what was staged, or was changed while it was sent.
+            AttachmentNotFound: It is not staged here (any more).
+            UploadRejected, UploadTimeout, UploadError: It failed; nothing is left at the target,
+                unless the event `codex.upload.exception` says what.
+            UploadOutcomeUnknown: It may have succeeded, and nobody can tell.
+            TransfersBusy: `max_queued` callers are waiting already.
+            ActorDied: The upload crashed, or the registry did and took it along.
+            Exception: See `stage`; whatever `progress` raises.
+
+        Checkpoints. Cancelled, it gives up the remote upload before it returns, unless others wait
+        for it.
+        """
+        request = UploadRequest(target=target, retry=retry, verify=verify)
+        if isinstance(source, Attachment):
+            return await self._uploader.upload(source, request, progress)
+        target.account()  # raises before anything is staged
+        async with self.temporary(source, name=name, content_type=content_type) as attachment:
+            return await self._uploader.upload(attachment, request, progress)
+
+    def start_upload(
+        self,
+        source: Attachment | StageSource,
+        *,
+        target: Target,
+        retry: Retry = _RETRY,
+        progress: Watcher | None = None,
+        verify: Verify = "quick",
+        name: str | None = None,
+        content_type: str | None = None,
+    ) -> UploadHandle:
+        """Begin an upload in the background; arguments as of `upload`.
+
+        It runs in the tree, not in the task of the caller: it goes on when the caller goes.
+
+        Raises:
+            TypeError: The source can only be read in the calling task: stage it first.
+            ActorStopped: The tree is not running.
+        """
+        if not isinstance(source, Attachment) and classify(source) is None:
+            raise TypeError(
+                "An iterable, stream or file object is read in the calling task, which start_upload"
+                " does not keep: await stage(...) first, or use upload(...)."
+            )
+
+        async def work(tell: Watcher) -> UploadedFile:
+            def both(news: Progress) -> None:
+                tell(news)
+                if progress is not None:
+                    progress(news)
+
+            return await self.upload(
+                source,
+                target=target,
+                retry=retry,
+                progress=both,
+                verify=verify,
+                name=name,
+                content_type=content_type,
+            )
+
+        total = source.size if isinstance(source, Attachment) else 0
+        return start_handle(self._access.transfers, total, work)
 
     def attach(self, options: O, attachment: Attachment) -> O:
         """Return options with one more attachment; attaching again keeps its place. Pure."""

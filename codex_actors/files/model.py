@@ -22,6 +22,7 @@ __all__ = [
     "Durability",
     "FilesConfig",
     "Metrics",
+    "UploadedFile",
     "VerifyReport",
     "attachment_from_dict",
 ]
@@ -79,6 +80,36 @@ class Attachment:
         data["id"] = self.id
         data["ttl"] = INFINITY if for_ever else self.ttl
         data["ttl_ms"] = INFINITY if for_ever else round(self.ttl * 1000)
+        return data
+
+
+@frozen(kw_only=True)
+class UploadedFile:
+    """A file that is complete at a target.
+
+    Attributes:
+        file_id: What it is called there.
+        target: Where: "directory", "openai", "codex".
+        name: The name that it was uploaded under.
+        size: Bytes.
+        content_type: Media type.
+        checksum: Hex digest, as of the attachment.
+        uploaded_at: When it was complete (aware UTC); before now if it was there already.
+        expires_at: When the target removes it (aware UTC), None for never or unknown.
+    """
+
+    file_id: str
+    target: str
+    name: str
+    size: int
+    content_type: str
+    checksum: str
+    uploaded_at: datetime
+    expires_at: datetime | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        data: dict[str, Any] = _json.unstructure(self)
         return data
 
 

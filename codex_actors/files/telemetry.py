@@ -11,8 +11,11 @@ from typing import Any
 
 from attrs import field, frozen
 
+from codex_actors.files.errors import UploadError
 from codex_actors.files.index.recovery import Settled
-from codex_actors.files.model import Attachment, CleanupReport
+from codex_actors.files.model import Attachment, CleanupReport, UploadedFile
+from codex_actors.files.progress import Progress
+from codex_actors.files.requests import Retrying
 
 __all__ = [
     "Event",
@@ -25,6 +28,11 @@ __all__ = [
     "rebuilt",
     "staged",
     "swept",
+    "upload_failed",
+    "upload_progress",
+    "upload_retry",
+    "upload_started",
+    "upload_stopped",
 ]
 
 
@@ -160,6 +168,87 @@ def swept(report: CleanupReport, *, reason: str) -> Event:
         {"count": report.count, "bytes": report.bytes, "failed": len(report.failed)},
         {"reason": reason},
     )
+
+
+def upload_started(attachment: Attachment, target: str) -> Event:
+    """An upload has left the queue; one `stop` or `exception` follows."""
+    return Event("codex.upload.start", {"size_bytes": attachment.size}, _upload(attachment, target))
+
+
+def upload_progress(attachment: Attachment, target: str, progress: Progress) -> Event:
+    """A target has acknowledged more, or what it had acknowledged counts no more."""
+    return Event(
+        "codex.upload.progress",
+        {
+            "acknowledged_bytes": progress.acknowledged,
+            "size_bytes": progress.total,
+            "rate": progress.rate,
+        },
+        {**_upload(attachment, target), "attempt": progress.attempt},
+    )
+
+
+def upload_retry(attachment: Attachment, target: str, retrying: Retrying) -> Event:
+    """A request has failed and will be repeated after a pause."""
+    failure = retrying.failure
+    return Event(
+        "codex.upload.retry",
+        {"attempt": retrying.attempt, "delay": retrying.delay},
+        {
+            **_upload(attachment, target),
+            "step": retrying.step,
+            "status": failure.status,
+            "reason": failure.message,
+        },
+    )
+
+
+def upload_stopped(
+    attachment: Attachment, target: str, uploaded: UploadedFile, elapsed: float, *, cached: bool
+) -> Event:
+    """An upload is complete; `cached` when its file had been there before it started."""
+    return Event(
+        "codex.upload.stop",
+        {"duration": elapsed, "size_bytes": uploaded.size},
+        {**_upload(attachment, target), "file_id": uploaded.file_id, "cached?": cached},
+    )
+
+
+def upload_failed(
+    attachment: Attachment,
+    target: str,
+    error: BaseException | None,
+    elapsed: float,
+    *,
+    left: Exception | None = None,
+) -> Event:
+    """An upload has failed, was cancelled or refused.
+
+    Args:
+        attachment: What.
+        target: Where.
+        error: Why; None when it was cancelled or has crashed.
+        elapsed: Seconds.
+        left: Why something may be left at the target, None if nothing is.
+    """
+    known = error if isinstance(error, UploadError) else None
+    return Event(
+        "codex.upload.exception",
+        {"duration": elapsed, "attempts": 0 if known is None else known.attempts},
+        {
+            **_upload(attachment, target),
+            "error": "Ended" if error is None else type(error).__name__,
+            "reason": "it was cancelled or has crashed" if error is None else str(error),
+            "step": None if known is None else known.step,
+            "status": None if known is None else known.status,
+            "can_retry": None if known is None else known.can_retry,
+            "left": None if left is None else str(left),
+        },
+    )
+
+
+def _upload(attachment: Attachment, target: str) -> dict[str, Any]:
+    return {"checksum": attachment.checksum, "name": attachment.name, "target": target}
 
 
 def rebuilt(aside: Path | None, settled: Settled) -> Event:

@@ -4,7 +4,8 @@
     ├── registry   AttachmentRegistry   permanent   owns the manifest and the dedup index
     ├── sweeper    Sweeper              permanent   removes what expired, collects the dead
     └── transfers  DynamicSupervisor    permanent   one temporary child per operation in flight
-        └── stage-…  StageActor         temporary   source -> partial file -> published blob
+        ├── stage-…  StageActor         temporary   source -> partial file -> published blob
+        └── upload-… UploadActor        temporary   blob -> parts -> remote file
 
 Invariant: a crash of the registry stops, and so cleans up, every transfer and the sweeper before a
 new registry starts; a crash of one transfer touches nothing else. Must not know what the actors do.
@@ -25,11 +26,12 @@ from codex_actors import (
 from codex_actors.files.actors.registry import AttachmentRegistry
 from codex_actors.files.actors.stage import StageJob, stage
 from codex_actors.files.actors.sweeper import Sweeper
+from codex_actors.files.actors.upload import CLEANUP_SECONDS, UploadJob, upload
 from codex_actors.files.environment import Environment, Seams
 from codex_actors.files.model import FilesConfig
 from codex_actors.files.telemetry import EventHandler
 
-__all__ = ["files_spec", "stage_spec", "tree_of"]
+__all__ = ["files_spec", "stage_spec", "tree_of", "upload_spec"]
 
 
 def files_spec(
@@ -77,4 +79,19 @@ def stage_spec(environment: Environment, registry: ActorRef, job: StageJob) -> C
         args=(environment, registry, job),
         restart=Restart.TEMPORARY,
         shutdown=Shutdown.BRUTAL_KILL,
+    )
+
+
+def upload_spec(environment: Environment, registry: ActorRef, job: UploadJob) -> ChildSpec:
+    """Return the child that carries out one upload, under `transfers`.
+
+    Asked to stop, it stops sending at once; its cleanup then gives up the remote upload.
+    """
+    return ChildSpec(
+        None,
+        upload,
+        args=(environment, registry, job),
+        restart=Restart.TEMPORARY,
+        shutdown=Shutdown.BRUTAL_KILL,
+        cleanup_timeout=CLEANUP_SECONDS,
     )

@@ -10,7 +10,15 @@ from typing import Any
 
 from codex_actors.files.errors import InvalidTTL
 
-__all__ = ["MAX_TTL", "expiry", "from_milliseconds", "later", "ttl_between", "validate_ttl"]
+__all__ = [
+    "MAX_TTL",
+    "expiry",
+    "from_milliseconds",
+    "later",
+    "to_milliseconds",
+    "ttl_between",
+    "validate_ttl",
+]
 
 MAX_TTL = 100 * 365.25 * 86_400.0  # a century: beyond it `math.inf` is what is meant
 
@@ -50,3 +58,8 @@ def ttl_between(inserted_at: int, expires_at: int | None) -> float:
 def from_milliseconds(moment: int) -> datetime:
     """Return a moment of the manifest as an aware UTC datetime."""
     return _EPOCH + timedelta(milliseconds=moment)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Return an aware datetime as a moment of the manifest, rounded down."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from codex_actors.testing.responses import ModelRequest as ModelRequest
     from codex_actors.testing.responses import assistant_message as assistant_message
     from codex_actors.testing.responses import shell_command as shell_command
+    from codex_actors.testing.scripted_target import Lost as Lost
+    from codex_actors.testing.scripted_target import ScriptedTarget as ScriptedTarget
+    from codex_actors.testing.scripted_target import Stall as Stall
     from codex_actors.testing.trees import TreeLeak as TreeLeak
     from codex_actors.testing.trees import TreeOpener as TreeOpener
     from codex_actors.testing.trees import assert_tree as assert_tree
@@ -50,11 +53,14 @@ _HOMES = {
     "Faults": "faults",
     "InjectedFault": "faults",
     "Injection": "faults",
+    "Lost": "scripted_target",
     "ModelRequest": "responses",
     "ModelServer": "provider",
     "NeverAnswer": "upload_faults",
     "OpenAIUploadServer": "openai_server",
     "ResetConnection": "upload_faults",
+    "ScriptedTarget": "scripted_target",
+    "Stall": "scripted_target",
     "StoredFile": "upload_storage",
     "TreeLeak": "trees",
     "TreeOpener": "trees",

@@ -26,6 +26,7 @@ from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ForgetDeadLeases
 from codex_actors.files.index.sweeping import START, RequireNoLeases, Scope, Sweep
+from codex_actors.files.index.uploads import ForgetOldUploads
 from codex_actors.files.model import Attachment, CleanupReport
 from codex_actors.files.store.claim import is_dead, owners, remove_dead
 from codex_actors.files.store.layout import Layout
@@ -133,6 +134,7 @@ class Sweeper(Actor):
         mine = await registry.call(GetClaim(), timeout=math.inf)
         dead = await blocking.run(_dead_owners, mine.layout, mine.owner)
         await registry.call(Perform(ForgetDeadLeases()), timeout=math.inf)
+        await registry.call(Perform(ForgetOldUploads()), timeout=math.inf)
         if dead:
             await blocking.run(_remove_folders, mine.layout, dead)
 

@@ -135,6 +135,45 @@ _MIGRATIONS = (
     CREATE INDEX attachments_evictable ON attachments (inserted_at, checksum, name)
         WHERE persist = 0;
     """,
+    """
+    CREATE TABLE uploads (
+        upload INTEGER PRIMARY KEY,
+        checksum TEXT NOT NULL,
+        target TEXT NOT NULL,
+        account TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        holder TEXT NOT NULL,
+        name TEXT NOT NULL,
+        content_type TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        started_at INTEGER NOT NULL,
+        making INTEGER NOT NULL,
+        part_size INTEGER,
+        remote_id TEXT,
+        remote_data TEXT,
+        remote_expires_at INTEGER,
+        file_id TEXT,
+        uploaded_at INTEGER,
+        expires_at INTEGER,
+        UNIQUE (checksum, target, account)
+    );
+    CREATE INDEX uploads_by_expiry ON uploads (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE INDEX uploads_for_ever ON uploads (uploaded_at)
+        WHERE file_id IS NOT NULL AND expires_at IS NULL;
+    CREATE INDEX uploads_pending ON uploads (started_at) WHERE file_id IS NULL;
+
+    CREATE TABLE upload_parts (
+        upload INTEGER NOT NULL REFERENCES uploads (upload) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        token TEXT NOT NULL,
+        PRIMARY KEY (upload, number)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE md5s (
+        checksum TEXT PRIMARY KEY REFERENCES blobs (checksum) ON DELETE CASCADE,
+        md5 TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
 

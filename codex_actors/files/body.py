@@ -1,0 +1,97 @@
+"""Owns the bytes of an upload on their way from the disk to a target.
+
+Invariant: no more than one block per part is in memory, and no part counts as sent unless the file
+was the same before and after it was read. Must not know what takes the bytes.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+from attrs import define, field
+
+from codex_actors.files.blocking import Blocking
+from codex_actors.files.store.reading import Blob
+from codex_actors.files.store.seal import Seal
+from codex_actors.files.targets.protocol import CHUNK_BYTES
+
+__all__ = ["BlobBody", "Watch"]
+
+# A block costs one hop to a thread, and is cut into chunks.
+BLOCK_BYTES = 4 * CHUNK_BYTES
+
+
+@define(eq=False)
+class Watch:
+    """Tells whether a blob has been written to.
+
+    Attributes:
+        blob: Which.
+        blocking: How it is asked.
+        is_sealed: Tells whether it is as it was when its bytes were last known.
+    """
+
+    blob: Blob
+    blocking: Blocking
+    is_sealed: Callable[[Seal], Awaitable[bool]]
+    _seal: Seal | None = None
+    _lock: trio.Lock = field(factory=trio.Lock)
+
+    async def check(self) -> None:
+        """Read the file if it was touched since it was checked, or before that since it was staged.
+
+        Another name of it, or another mode, is a touch, too: only its bytes decide.
+
+        Raises:
+            ChecksumMismatch: It is not what was staged.
+            StagingIOError: It cannot be read.
+        """
+        async with self._lock:
+            seal = await self.blocking.run(self.blob.seal)
+            if seal == self._seal:
+                return
+            if not await self.is_sealed(seal):
+                await self.blocking.drive(self.blob.check())
+                if await self.blocking.run(self.blob.seal) != seal:
+                    raise self.blob.mismatch()  # and it is being written to
+            self._seal = seal
+
+
+@define(eq=False)
+class BlobBody:
+    """The bytes of one part, for one attempt; see `targets.protocol.Body`.
+
+    Attributes:
+        watch: Of the file.
+        offset: Where the part starts.
+        size: Bytes.
+        taken: Called whenever a chunk was taken.
+    """
+
+    watch: Watch
+    offset: int
+    size: int
+    taken: Callable[[], object]
+    _done: int = 0
+    _block: bytes = b""
+    _start: int = 0
+
+    def __aiter__(self) -> "BlobBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk."""
+        self.taken()
+        if self._start >= len(self._block):
+            rest = self.size - self._done
+            if not rest:
+                await self.watch.check()
+                raise StopAsyncIteration
+            self._block = b""  # let go of it before the next is read
+            self._block = await self.watch.blocking.run(
+                self.watch.blob.read, self.offset + self._done, min(BLOCK_BYTES, rest)
+            )
+            self._start = 0
+        chunk = self._block[self._start : self._start + CHUNK_BYTES]
+        self._start += len(chunk)
+        self._done += len(chunk)
+        return chunk

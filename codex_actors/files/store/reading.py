@@ -1,0 +1,127 @@
+"""Owns the reading of a blob whose bytes are about to leave.
+
+Invariant: what is read is of the file that was opened, and a read that cannot be whole says so.
+Blocking: only from worker threads. Must not know where the bytes go.
+"""
+
+import os
+from collections.abc import Generator
+from hashlib import md5
+from pathlib import Path
+
+from attrs import define
+
+from codex_actors.files.errors import ChecksumMismatch
+from codex_actors.files.model import Algorithm, Attachment
+from codex_actors.files.store.disk import Disk, staging_error
+from codex_actors.files.store.hashing import Hasher, hasher
+from codex_actors.files.store.seal import Seal, seal_of
+
+__all__ = ["Blob", "open_blob"]
+
+_HASH_BYTES = 1 << 20
+
+
+@define(eq=False)
+class Blob:
+    """An open blob.
+
+    Attributes:
+        path: Where it lies.
+        name: Of the attachment, for errors.
+        checksum, algorithm, size: What it should be.
+    """
+
+    path: Path
+    name: str
+    checksum: str
+    algorithm: Algorithm
+    size: int
+    _descriptor: int
+
+    def seal(self) -> Seal:
+        """Return what stays the same as long as nobody writes to it."""
+        return seal_of(os.fstat(self._descriptor))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return exactly that stretch.
+
+        Raises:
+            ChecksumMismatch: It ends before.
+            StagingIOError: It cannot be read.
+        """
+        data = self._read(offset, size)
+        while len(data) < size:
+            more = self._read(offset + len(data), size - len(data))
+            if not more:
+                raise self.mismatch()
+            data += more
+        return data
+
+    def check(self) -> Generator[None, None, None]:
+        """Read all of it and compare the digest; yields between chunks.
+
+        Raises:
+            ChecksumMismatch: It is not what was staged.
+            StagingIOError: It cannot be read.
+        """
+        digest = yield from self._digest(hasher(self.algorithm))
+        if digest != self.checksum:
+            raise self.mismatch()
+
+    def md5(self) -> Generator[None, None, str]:
+        """Return its MD5, which some servers check; yields between chunks."""
+        return (yield from self._digest(md5(usedforsecurity=False)))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def mismatch(self) -> ChecksumMismatch:
+        """Return the error for bytes that are not those that were staged."""
+        return ChecksumMismatch(
+            f"The file {self.path} of attachment {self.name!r} is not what was staged (content"
+            f" {self.checksum}): somebody wrote to it. Stage it again with verify=True."
+        )
+
+    def _digest(self, state: Hasher) -> Generator[None, None, str]:
+        offset = 0
+        while data := self._read(offset, _HASH_BYTES):
+            state.update(data)
+            offset += len(data)
+            yield
+        return state.hexdigest()
+
+    def _read(self, offset: int, size: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            raise staging_error(error, self.path) from error
+
+
+def open_blob(disk: Disk, attachment: Attachment) -> Blob:
+    """Open the blob of an attachment.
+
+    Raises:
+        ChecksumMismatch: There is no regular file of its size.
+        StagingIOError: It cannot be opened.
+    """
+    path = attachment.path
+    try:
+        descriptor = disk.open_blob(path)
+    except OSError as error:
+        raise staging_error(error, path) from error
+    blob = Blob(
+        path,
+        attachment.name,
+        attachment.checksum,
+        attachment.algorithm,
+        attachment.size,
+        -1 if descriptor is None else descriptor,
+    )
+    if descriptor is None:
+        raise blob.mismatch()
+    if blob.seal().size != attachment.size:
+        blob.close()
+        raise blob.mismatch()
+    return blob
