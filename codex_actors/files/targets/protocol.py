@@ -199,7 +199,19 @@ class Refused(TargetFailure):
 
 
 class OutcomeUnknown(TargetFailure):
-    """The request may have taken effect, and repeating it could do it twice: settle it first."""
+    """The request may have taken effect, and repeating it could do it twice: settle it first.
+
+    Args:
+        message: See `TargetFailure`.
+        status: See `TargetFailure`.
+        retry_after: Seconds that the server asked to wait for.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
 
 
 class Body(Protocol):

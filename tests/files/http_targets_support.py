@@ -1,0 +1,66 @@
+"""What the tests of the HTTP targets share: bodies in memory, and files that are uploaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from codex_actors.files.targets.protocol import CHUNK_BYTES, Outgoing, Part
+
+if TYPE_CHECKING:
+    from codex_actors.files.targets.protocol import Receipt, Remote, Session
+
+MIB = 2**20
+
+
+class Bytes:
+    """A body in memory; counts the chunks that were taken."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+        self.taken = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are in all."""
+        return len(self._data)
+
+    def __aiter__(self) -> Bytes:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk."""
+        chunk = self._data[self._at : self._at + CHUNK_BYTES]
+        if not chunk:
+            raise StopAsyncIteration
+        self._at += len(chunk)
+        self.taken += 1
+        return chunk
+
+
+def outgoing(data: bytes, name: str = "a.bin", md5: str | None = None) -> Outgoing:
+    """Return the file that has these bytes."""
+    return Outgoing(
+        name=name,
+        size=len(data),
+        content_type="application/octet-stream",
+        checksum=blake3(data).hexdigest(),
+        algorithm="blake3",
+        started_at=datetime.now(UTC),
+        md5=md5,
+    )
+
+
+async def send_parts(
+    session: Session, file: Outgoing, remote: Remote, data: bytes, part_size: int
+) -> list[Receipt]:
+    """Send all parts, one after the other."""
+    receipts: list[Receipt] = []
+    for number, offset in enumerate(range(0, len(data), part_size)):
+        piece = data[offset : offset + part_size]
+        part = Part(number, offset, len(piece))
+        receipts.append(await session.send_part(file, remote, part, Bytes(piece)))
+    return receipts

@@ -1,0 +1,472 @@
+"""The OpenAI target against a server on loopback: one request at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from http_targets_support import MIB, Bytes, outgoing, send_parts
+
+from codex_actors.files.errors import InvalidConfig, MissingCredentials, TargetLimitExceeded
+from codex_actors.files.targets.openai import OpenAITarget
+from codex_actors.files.targets.protocol import (
+    Fate,
+    Finished,
+    OutcomeUnknown,
+    Part,
+    Receipt,
+    Refused,
+    Retryable,
+)
+from codex_actors.testing import (
+    AnswerGarbage,
+    AnswerTruncated,
+    AnswerTwice,
+    AnswerWith,
+    NeverAnswer,
+    OpenAIUploadServer,
+    ResetConnection,
+    UploadFault,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from codex_actors.files.targets.protocol import Remote, Session
+
+DATA = bytes(range(256)) * 4096 * 2 + b"tail"  # two parts of a MiB, and four bytes
+
+
+@asynccontextmanager
+async def opened(
+    server: OpenAIUploadServer, **options: Any
+) -> AsyncGenerator[tuple[OpenAITarget, Session]]:
+    """Open a session with a running server."""
+    target = OpenAITarget(server.base_url, server.api_key, part_size=MIB, **options)
+    async with target.open_session() as session:
+        yield target, session
+
+
+async def one_request(session: Session, step: str, remote: Remote) -> object:
+    """Make one request of a step that may be repeated."""
+    match step:
+        case "create":
+            return await session.begin(outgoing(b"abc"))
+        case "part":
+            return await session.send_part(outgoing(b"abc"), remote, Part(0, 0, 3), Bytes(b"abc"))
+        case "cancel":
+            await session.abort(outgoing(b"abc"), remote)
+            return None
+        case _:
+            return await session.confirm("file-000009")
+
+
+async def test_parts_out_of_order_make_the_file() -> None:
+    """Receipts in file order make the file, whatever order the parts were sent in."""
+    # F52
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(DATA, "wörld, 'a' \"b\".bin")
+        remote = await session.begin(file)
+        parts = [
+            Part(number, number * MIB, min(MIB, len(DATA) - number * MIB)) for number in range(3)
+        ]
+        receipts: dict[int, Receipt] = {}
+
+        async def send(part: Part) -> None:
+            body = Bytes(DATA[part.offset : part.offset + part.size])
+            receipts[part.number] = await session.send_part(file, remote, part, body)
+
+        for part in reversed(parts):
+            await send(part)
+        finished = await session.complete(file, remote, [receipts[number] for number in range(3)])
+
+        stored = server.files[finished.file_id]
+        assert stored.read() == DATA
+        assert (stored.name, stored.purpose) == (file.name, "user_data")
+        assert remote.expires_at is not None
+        assert finished.expires_at is None
+        assert server.of("complete")[0].json == {
+            "part_ids": [receipts[number].token for number in range(3)]
+        }
+
+
+async def test_a_small_file_takes_one_request() -> None:
+    """One `POST /files`, with the settings, and a name that needs quoting."""
+    async with (
+        OpenAIUploadServer() as server,
+        opened(server, purpose="vision", expires_after=3600) as (target, session),
+    ):
+        file = outgoing(b"abc", 'a "quoted" näme.txt')
+
+        finished = await session.send_whole(file, Bytes(b"abc"))
+
+        (request,) = server.requests
+        stored = server.files[finished.file_id]
+        assert (request.step, request.headers["authorization"]) == ("file", "Bearer sk-test")
+        assert (stored.name, stored.read(), stored.purpose) == (file.name, b"abc", "vision")
+        assert finished.expires_at is not None
+        assert finished.expires_at.timestamp() == stored.created_at + 3600
+        assert target.limits.whole_bytes == MIB
+
+
+async def test_headers_of_organization_and_project() -> None:
+    """They go with every request, and requests share no connection."""
+    async with (
+        OpenAIUploadServer() as server,
+        opened(server, organization="org", project="proj", md5=True) as (_, session),
+    ):
+        md5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+        file = outgoing(DATA, md5=md5)
+        remote = await session.begin(file)
+        receipts = await send_parts(session, file, remote, DATA, MIB)
+        await session.complete(file, remote, receipts)
+
+        assert {request.headers["openai-organization"] for request in server.requests} == {"org"}
+        assert {request.headers["openai-project"] for request in server.requests} == {"proj"}
+        assert {request.headers["connection"] for request in server.requests} == {"close"}
+        assert server.of("complete")[0].json["md5"] == md5
+
+
+async def test_a_body_is_streamed_and_never_whole() -> None:
+    """The multipart head announces the length; the body comes in chunks."""
+    # F58
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(DATA)
+        remote = await session.begin(file)
+        body = Bytes(DATA[:MIB])
+
+        await session.send_part(file, remote, Part(0, 0, MIB), body)
+
+        (request,) = server.of("part")
+        assert body.taken == 4
+        assert "transfer-encoding" not in request.headers
+        assert int(request.headers["content-length"]) == request.received
+
+
+async def test_cancel_leaves_nothing_and_may_be_repeated() -> None:
+    """Aborting is done when the server says that there is nothing to abort, not when there is."""
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(b"abc")
+        remote = await session.begin(file)
+        await session.abort(file, remote)
+        await session.abort(file, remote)
+        server.faults = [UploadFault("cancel", ResetConnection(), takes_effect=True)]
+        other = await session.begin(file)
+        with pytest.raises(Retryable):
+            await session.abort(file, other)
+        await session.abort(file, other)
+        done = await session.begin(file)
+        receipts = await send_parts(session, file, done, b"abc", MIB)
+        await session.complete(file, done, receipts)
+
+        with pytest.raises(Refused, match="is completed"):
+            await session.abort(file, done)
+        assert [upload.status for upload in server.uploads] == [
+            "cancelled",
+            "cancelled",
+            "completed",
+        ]
+
+
+@pytest.mark.parametrize("step", ["create", "part", "cancel", "retrieve"])
+@pytest.mark.parametrize(
+    ("then", "failure"),
+    [
+        (AnswerWith(500), Retryable),
+        (AnswerWith(503, body=""), Retryable),
+        (AnswerWith(408), Retryable),
+        (AnswerWith(409), Retryable),
+        (AnswerWith(429, retry_after=7), Retryable),
+        (AnswerWith(400), Refused),
+        (AnswerWith(401), Refused),
+        (AnswerWith(403), Refused),
+        (AnswerWith(413), Refused),
+        (AnswerWith(418, body="x" * 5000), Refused),
+        (AnswerWith(307, headers={"location": "http://127.0.0.1:9/?sig=x"}), Refused),
+        (ResetConnection(), Retryable),
+        (AnswerTruncated(), Retryable),
+        (AnswerGarbage(), Retryable),
+    ],
+    ids=str,
+)
+async def test_what_a_failure_means(step: str, then: Any, failure: type[Exception]) -> None:
+    """Retryable: connection errors, 408, 409, 429, 5xx, answers that are none; never other 4xx."""
+    # F53, F54, F55, F59
+    if step == "cancel" and isinstance(then, AnswerGarbage | AnswerTruncated):
+        then = AnswerWith(502)  # the answer to a cancel says nothing that is needed
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(b"abc")
+        remote = await session.begin(file)
+        server.faults = [UploadFault(step, then)]
+
+        with pytest.raises(failure) as failed:
+            await one_request(session, step, remote)
+
+        assert isinstance(failed.value, Retryable | Refused)
+        assert failed.value.status == getattr(then, "status", failed.value.status)
+        assert len(failed.value.message) < 700
+        if isinstance(failed.value, Retryable) and isinstance(then, AnswerWith):
+            assert failed.value.retry_after == then.retry_after
+
+
+@pytest.mark.parametrize(
+    "then",
+    [AnswerWith(500), AnswerWith(504), ResetConnection(), AnswerTruncated(), AnswerGarbage()],
+    ids=str,
+)
+@pytest.mark.parametrize("takes_effect", [True, False])
+async def test_a_lost_answer_to_complete_is_settled(then: Any, takes_effect: bool) -> None:
+    """What took effect is found, what did not is repeated: one file."""
+    # F63
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(DATA)
+        remote = await session.begin(file)
+        receipts = await send_parts(session, file, remote, DATA, MIB)
+        server.faults = [UploadFault("complete", then, takes_effect=takes_effect)]
+
+        with pytest.raises(OutcomeUnknown):
+            await session.complete(file, remote, receipts)
+        settled = await session.settle(file, remote, receipts)
+
+        if takes_effect:
+            assert isinstance(settled, Finished)
+        else:
+            assert settled is Fate.NOT_DONE
+            settled = await session.complete(file, remote, receipts)
+        assert list(server.files) == [settled.file_id]
+        assert server.files[settled.file_id].read() == DATA
+
+
+async def test_a_complete_that_cannot_be_read_back_stays_in_doubt() -> None:
+    """A file of the same name and size may be another's: the repeat decides, or nobody can."""
+    # F63
+    faults = [
+        UploadFault("complete", AnswerWith(500), takes_effect=True),
+        UploadFault("content", AnswerWith(400), times=99),
+    ]
+    async with OpenAIUploadServer(faults=faults) as server, opened(server) as (_, session):
+        file = outgoing(b"abc")
+        remote = await session.begin(file)
+        receipts = await send_parts(session, file, remote, b"abc", MIB)
+
+        settled: list[object] = []
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                await session.complete(file, remote, receipts)
+            settled.append(await session.settle(file, remote, receipts))
+
+        assert settled == [Fate.NOT_DONE, Fate.UNKNOWN]
+        assert len(server.files) == 1
+
+
+@pytest.mark.parametrize(
+    ("then", "takes_effect", "expected"),
+    [
+        (AnswerWith(500), True, Finished),
+        (AnswerWith(500), False, Fate.NOT_DONE),
+        (AnswerWith(504), False, Fate.UNKNOWN),
+        (ResetConnection(), True, Finished),
+        (ResetConnection(), False, Fate.NOT_DONE),
+        (AnswerGarbage(), True, Finished),
+        (AnswerGarbage(), False, Fate.UNKNOWN),
+    ],
+    ids=str,
+)
+async def test_a_lost_answer_to_a_whole_file_is_settled(
+    then: Any, takes_effect: bool, expected: Any
+) -> None:
+    """It is repeated only when the server has given up on it and the file is not there."""
+    # F63
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        await session.send_whole(outgoing(b"abd"), Bytes(b"abd"))  # same name and size
+        server.faults = [UploadFault("file", then, takes_effect=takes_effect)]
+        file = outgoing(b"abc")
+
+        with pytest.raises(OutcomeUnknown):
+            await session.send_whole(file, Bytes(b"abc"))
+        settled = await session.settle(file, None, [])
+
+        if expected is Finished:
+            assert isinstance(settled, Finished)
+            assert server.files[settled.file_id].read() == b"abc"
+        else:
+            assert settled is expected
+
+
+async def test_a_body_that_did_not_go_out_is_no_doubt() -> None:
+    """Reset in the middle of the body: no server can have made a file of it."""
+    data = bytes(16 * MIB)
+    fault = UploadFault("file", ResetConnection(), after=MIB)
+    async with OpenAIUploadServer(faults=[fault]) as server, opened(server) as (_, session):
+        with pytest.raises(Retryable):
+            await session.send_whole(outgoing(data), Bytes(data))
+
+        assert not server.files
+
+
+async def test_what_silence_leaves_open() -> None:
+    """A server that did not answer may still be at work on a file that is not there yet."""
+    fault = UploadFault("file", NeverAnswer())
+    async with OpenAIUploadServer(faults=[fault]) as server, opened(server) as (_, session):
+        file = outgoing(b"abc")
+        with trio.move_on_after(0.2):
+            await session.send_whole(file, Bytes(b"abc"))
+
+        assert await session.settle(file, None, []) is Fate.UNKNOWN
+        assert len(server.requests) == 2
+
+
+async def test_the_search_reads_page_after_page() -> None:
+    """Files of the same purpose that are not ours do not hide ours."""
+    faults = [UploadFault("file", ResetConnection(), takes_effect=True)]
+    async with OpenAIUploadServer(faults=faults) as server, opened(server) as (_, session):
+        file = outgoing(b"abc", "ours.txt")
+        with pytest.raises(OutcomeUnknown):
+            await session.send_whole(file, Bytes(b"abc"))
+        for number in range(120):
+            other = b"%03d" % number
+            await session.send_whole(outgoing(other, "other.txt"), Bytes(other))
+
+        settled = await session.settle(file, None, [])
+
+        assert isinstance(settled, Finished)
+        assert server.files[settled.file_id].name == "ours.txt"
+        assert len(server.of("list")) == 2
+
+
+async def test_an_answer_that_comes_twice_misleads_nobody() -> None:
+    """Each request has its own connection: no answer is taken for another's."""
+    faults = [UploadFault(step, AnswerTwice(), times=99) for step in OpenAIUploadServer.STEPS]
+    async with OpenAIUploadServer(faults=faults) as server, opened(server) as (_, session):
+        file = outgoing(DATA)
+        remote = await session.begin(file)
+        receipts = await send_parts(session, file, remote, DATA, MIB)
+        finished = await session.complete(file, remote, receipts)
+
+        assert server.files[finished.file_id].read() == DATA
+
+
+async def test_a_wrong_md5_is_refused_for_good() -> None:
+    """The server's word about the checksum is in the error."""
+    # F65
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(b"abc", md5="0" * 32)
+        remote = await session.begin(file)
+        receipts = await send_parts(session, file, remote, b"abc", MIB)
+
+        with pytest.raises(Refused, match="md5"):
+            await session.complete(file, remote, receipts)
+        await session.abort(file, remote)
+
+        assert [upload.status for upload in server.uploads] == ["cancelled"]
+
+
+async def test_a_file_of_an_earlier_upload_is_asked_for() -> None:
+    """Still there, gone, expired."""
+    # F67
+    now = 2_000_000_000.0
+    async with (
+        OpenAIUploadServer(clock=lambda: now) as server,
+        opened(server, expires_after=3600) as (_, session),
+    ):
+        finished = await session.send_whole(outgoing(b"abc"), Bytes(b"abc"))
+
+        assert await session.confirm(finished.file_id)
+        assert not await session.confirm("file-none")
+        now += 3600
+        assert not await session.confirm(finished.file_id)
+
+
+async def test_nobody_listens() -> None:
+    """An unreachable host is worth another try, and the message says what happened."""
+    async with OpenAIUploadServer() as server:
+        target = OpenAITarget(server.base_url, server.api_key)
+    async with target.open_session() as session:
+        with pytest.raises(Retryable, match="no connection to 127"):
+            await session.begin(outgoing(b"abc"))
+        with pytest.raises(Retryable, match="no connection to 127"):
+            await session.send_whole(outgoing(b"abc"), Bytes(b"abc"))
+
+
+def test_settings_outside_of_the_limits_are_refused_when_built() -> None:
+    """The message names the setting and its range."""
+    # F50
+    settings: tuple[dict[str, Any], ...] = (
+        {"part_size": MIB - 1},
+        {"part_size": 64 * MIB + 1},
+        {"parallel": 0},
+        {"expires_after": 3599},
+        {"expires_after": 2_592_001},
+        {"purpose": ""},
+    )
+    for options in settings:
+        (name,) = options
+        with pytest.raises(TargetLimitExceeded, match=f"OpenAITarget.{name}") as refused:
+            OpenAITarget(**options)
+        assert refused.value.step == "check"
+    limits = OpenAITarget().limits
+    assert (limits.max_bytes, limits.part_size, limits.parallel) == (8 * 2**30, 64 * MIB, 4)
+    assert (limits.min_bytes, limits.whole_bytes, limits.resumable) == (1, 64 * MIB, True)
+
+
+async def test_a_missing_credential_is_told_before_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the argument or the environment, and one that a header can carry."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    for target in (OpenAITarget(), OpenAITarget(api_key=""), OpenAITarget(api_key="sk-a\n")):
+        with pytest.raises(MissingCredentials) as refused:
+            target.account()
+        with pytest.raises(MissingCredentials):
+            async with target.open_session():
+                pass
+        assert "sk-a" not in str(refused.value)
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://eu.example/v1/")
+
+    assert OpenAITarget().account().startswith("https://eu.example/v1 - - user_data - ")
+    assert OpenAITarget("https://other.example").account().startswith("https://other.example ")
+
+
+def test_an_account_is_what_a_file_id_is_valid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that two uploads must agree on changes it, and it holds no secret."""
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    targets = [
+        OpenAITarget(api_key="sk-one"),
+        OpenAITarget(api_key="sk-two"),
+        OpenAITarget("https://eu.example/v1", "sk-one"),
+        OpenAITarget(api_key="sk-one", organization="org"),
+        OpenAITarget(api_key="sk-one", project="org"),
+        OpenAITarget(api_key="sk-one", purpose="vision"),
+        OpenAITarget(api_key="sk-one", expires_after=3600),
+    ]
+
+    accounts = [target.account() for target in targets]
+
+    assert len(set(accounts)) == len(accounts)
+    assert OpenAITarget(api_key="sk-one", part_size=MIB, parallel=1).account() == accounts[0]
+    assert not any("sk-" in text for text in (*accounts, *map(repr, targets)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://a",
+        "example.com",
+        "https://",
+        "https://u:p@a",
+        "https://a?x=1",
+        "https://a#x",
+        "http://[",
+    ],
+)
+def test_what_is_no_base_url_is_refused(url: str) -> None:
+    """Also one with a user or a query, which might be a credential."""
+    with pytest.raises(InvalidConfig, match="no base URL") as refused:
+        OpenAITarget(url, "sk-key").account()
+    assert "u:p" not in str(refused.value)
