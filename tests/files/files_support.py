@@ -1,5 +1,6 @@
 """What the tests of the file layer share: a staging directory without actors, eyes on the disk."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,17 @@ def tree_of(root: Path, *, manifests: bool = False) -> dict[str, bytes | None]:
 def partials_of(root: Path) -> list[Path]:
     """Return every partial file under a staging directory."""
     return sorted(root.glob(".partials/*/*.partial"))
+
+
+def tamper(path: Path, *, hide: bool = False) -> None:
+    """Write other bytes of the same size, and hide it as well as a user can."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    while path.stat().st_ctime_ns == status.st_ctime_ns:  # the clock of files ticks slowly
+        path.write_bytes(data)
+    if hide:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`verify()`: everything is read again; what is wrong goes, and comes back with its content."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import define, field, frozen
-from files_support import partials_of, tree_of
+from files_support import partials_of, tamper, tree_of
 
 from codex_actors.files import (
     AttachmentNotFound,
@@ -29,17 +28,6 @@ MIB = 1 << 20
 def config(tmp_path: Path) -> FilesConfig:
     """Settings of a staging directory that is not there yet."""
     return FilesConfig(staging_dir=tmp_path / "staging", durability="none")
-
-
-def tamper(path: Path, *, hide: bool = False) -> None:
-    """Write other bytes of the same size, and hide it as well as a user can."""
-    status = path.stat()
-    data = bytearray(path.read_bytes())
-    data[0] ^= 1
-    while path.stat().st_ctime_ns == status.st_ctime_ns:  # the clock of files ticks slowly
-        path.write_bytes(data)
-    if hide:
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 async def test_what_is_as_it_was_staged_passes(config: FilesConfig) -> None:
