@@ -169,3 +169,16 @@ def test_another_users_directory_is_refused(tmp_path: Path) -> None:
         prepare_staging_dir(tmp_path, Disk())
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_marks_that_were_never_written_are_written_by_the_next_start(tmp_path: Path) -> None:
+    """Their maker was killed between creating and writing; a user's own text stays."""
+    prepare_staging_dir(tmp_path, Disk())
+    tag = (tmp_path / "CACHEDIR.TAG").read_bytes()
+    (tmp_path / "CACHEDIR.TAG").write_bytes(b"")
+    (tmp_path / ".gitignore").write_bytes(b"*.tmp\n")
+
+    prepare_staging_dir(tmp_path, Disk())
+
+    assert (tmp_path / "CACHEDIR.TAG").read_bytes() == tag
+    assert (tmp_path / ".gitignore").read_bytes() == b"*.tmp\n"

@@ -125,3 +125,53 @@ async def test_a_whole_directory_is_left_as_it_is(config: FilesConfig, root: Pat
 
     assert tree_of(root) == before
     assert "codex.manifest.rebuilt" not in [event.name for event in told]
+
+
+async def test_a_directory_without_a_name_is_removed_at_start(
+    config: FilesConfig, root: Path
+) -> None:
+    """Left by a process that was killed before the first link in it, or after the last unlink."""
+    # F21, F38, E3
+    await stage_some(config)
+    before = tree_of(root)
+    (root / blake3(b"nothing").hexdigest()).mkdir()
+    (root / blake3(b"no directory").hexdigest()).write_bytes(b"")
+
+    async with open_files(config) as files:
+        await files.force_cleanup()
+
+    assert tree_of(root) == {**before, blake3(b"no directory").hexdigest(): b""}
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_removal_that_a_kill_cut_short_is_settled_by_the_next_sweep(
+    config: FilesConfig, root: Path, *, committed: bool
+) -> None:
+    """Without its commit it has not happened, under any name of the content; with it, it has."""
+    # F21, F22, F41
+    one, other, _ = await stage_some(config)
+    before = tree_of(root)
+    async with open_files(config) as files:
+        dead = root / ".partials" / "1-dead"
+        dead.mkdir()
+        (dead / "lock").touch()
+        for number, attachment in enumerate([one, other]):
+            aside = dead / f"{number}.{attachment.checksum}.partial"
+            aside.hardlink_to(attachment.path)
+            if committed:
+                await files.remove(attachment)
+            else:
+                attachment.path.unlink()
+        if not committed:
+            one.path.parent.rmdir()
+
+        await files.force_cleanup()
+        listed = await files.list_staged()
+        metrics = await files.metrics()
+        after = tree_of(root)
+
+    assert not dead.exists()
+    assert metrics.partial_files == 0
+    assert (after == before) is not committed
+    assert ({one.key, other.key} <= keys(listed)) is not committed
+    assert one.path.exists() is not committed

@@ -25,6 +25,7 @@ from codex_actors.files.actors.registry import GetClaim, Perform
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.index.leasing import ForgetDeadLeases
+from codex_actors.files.index.recovery import RestoreRemoved
 from codex_actors.files.index.sweeping import START, RequireNoLeases, Scope, Sweep
 from codex_actors.files.index.uploads import ForgetOldUploads
 from codex_actors.files.model import Attachment, CleanupReport
@@ -133,6 +134,8 @@ class Sweeper(Actor):
         registry, blocking = self._registry, self._environment.blocking
         mine = await registry.call(GetClaim(), timeout=math.inf)
         dead = await blocking.run(_dead_owners, mine.layout, mine.owner)
+        for owner in dead:
+            await registry.call(Perform(RestoreRemoved(owner)), timeout=math.inf)
         await registry.call(Perform(ForgetDeadLeases()), timeout=math.inf)
         await registry.call(Perform(ForgetOldUploads()), timeout=math.inf)
         if dead:

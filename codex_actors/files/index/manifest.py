@@ -97,12 +97,16 @@ class Manifest:
             changes.sync()
             self._connection.execute("COMMIT")
         except BaseException as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            changes.take_back()
+            try:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            finally:
+                changes.take_back()
+                changes.end()
             if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
                 raise _manifest_error(error, self.layout) from error  # noqa: ASYNC104 - no Cancelled
             raise
+        changes.end()
         return results
 
     def _apply(self, operation: Operation[Any], transaction: Transaction) -> Result:

@@ -48,8 +48,8 @@ def make_room(
         count: How many new names.
 
     Raises:
-        QuotaExceeded: Evicting all that may go would not be enough; nothing was evicted, unless a
-            file that should have gone could not be deleted.
+        QuotaExceeded: Evicting all that may go would not be enough; what was evicted comes back
+            with the refusal.
     """
     evicted: list[Attachment] = []
     staying = {(checksum, name)}
@@ -67,7 +67,6 @@ def make_room(
                 staying.add(row.key)
             else:
                 evicted.append(row.attachment(transaction.layout))
-        transaction.settle()
     return tuple(evicted)
 
 

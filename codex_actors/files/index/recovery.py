@@ -5,6 +5,7 @@ the manifest was lost. Invariant: no byte is lost and none is believed: what has
 is adopted with the default time to live, anything else is quarantined. Knows no Trio.
 """
 
+import contextlib
 import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from codex_actors.files.ttl import expiry
 __all__ = [
     "CHUNK",
     "FindStrays",
+    "RemoveEmpty",
+    "RestoreRemoved",
     "SettleStrays",
     "Settled",
     "Settling",
@@ -88,7 +91,7 @@ class FindStrays:
         return tuple(
             (checksum, name)
             for checksum in self.checksums
-            for name in _names_in(transaction.layout.content(checksum))
+            for name in (path.name for path in _entries(transaction.layout.content(checksum)))
             if transaction.row(checksum, name) is None
         )
 
@@ -124,6 +127,44 @@ class SettleStrays:
         return Settled(tuple(adopted), tuple(quarantined), tuple(unknown))
 
 
+@frozen
+class RemoveEmpty:
+    """Remove directories of contents without a name: left between making one and its first link."""
+
+    checksums: tuple[str, ...]
+    writes: bool = True
+
+    def apply(self, transaction: Transaction) -> None:
+        """Carry it out."""
+        for checksum in self.checksums:
+            transaction.changes.remove_empty(checksum)
+
+
+@frozen
+class RestoreRemoved:
+    """Put back what a dead process was removing in a transaction that it did not commit."""
+
+    owner: str
+    writes: bool = True
+
+    def apply(self, transaction: Transaction) -> None:
+        """Carry it out."""
+        layout = transaction.layout
+        for aside in _entries(layout.owned(self.owner)):
+            checksum = layout.content_of_aside(aside)
+            for row in transaction.rows("WHERE a.checksum = ?", checksum):
+                if blob_seal(transaction.disk, layout.blob(*row.key)) is None:
+                    self._restore(transaction, row, aside)
+
+    def _restore(self, transaction: Transaction, row: Row, aside: Path) -> None:
+        """Give an attachment its file back: of another name, or the one that was set aside."""
+        source = transaction.other_name(row)
+        if source is None and transaction.disk.size_of(aside) == row.size:
+            source = aside
+        if source is not None:
+            transaction.changes.publish(source, *row.key, transaction.claim.new_partial())
+
+
 # Asks for operations and is sent what they gave; None where it may be left.
 Settling: TypeAlias = Generator[Operation[Any] | None, Any, Settled]
 
@@ -139,6 +180,9 @@ def settling(layout: Layout, disk: Disk, config: FilesConfig) -> Settling:
     parts: list[Settled] = []
     for checksums in _chunked(_contents(layout)):
         keys: tuple[Key, ...] = yield FindStrays(checksums)
+        empty = tuple(name for name in checksums if _is_empty(layout.content(name)))
+        if empty:
+            yield RemoveEmpty(empty)
         for some in _chunked(keys):
             strays: list[Stray] = []
             for key in some:
@@ -207,13 +251,17 @@ def _judge(file: BinaryIO, key: Key, preferred: Algorithm) -> Stray:
     return Stray(checksum, name, seal)
 
 
-def _names_in(directory: Path) -> Iterator[str]:
+def _entries(directory: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(directory.iterdir())
+    return []
+
+
+def _is_empty(directory: Path) -> bool:
     try:
-        entries = sorted(directory.iterdir())
+        return not any(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        yield entry.name
+        return False
 
 
 def _adopt(

@@ -6,6 +6,7 @@ attachment with a live lease is not removed. Knows no Trio.
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from attrs import evolve, field, frozen
@@ -169,9 +170,9 @@ class Transaction:
         return dead
 
     def settle(self) -> None:
-        """Keep what the operation did so far even if it is refused later.
+        """Keep what the manifest was told so far even if the operation is refused later.
 
-        For files that were deleted: they do not come back, so neither may their entries.
+        Before the operation does anything to the blobs: that would be taken back.
         """
         self.execute("RELEASE operation")
         self.execute("SAVEPOINT operation")
@@ -184,12 +185,18 @@ class Transaction:
         """
         before = blob_seal(self.disk, self.layout.blob(row.checksum, row.name))
         sealed = before is not None and self.is_sealed(row.checksum, before)
-        self.changes.remove(row.checksum, row.name)
+        self.changes.remove(row.checksum, row.name, self.claim.new_partial(), self.other_name(row))
         key = (row.checksum, row.name)
         self.execute("DELETE FROM leases WHERE checksum = ? AND name = ?", *key)
         self.forget(row)
         if before is not None and sealed:
             self._seal_again(row.checksum, before)
+
+    def other_name(self, row: Row) -> Path | None:
+        """Return the path of another name of a content that is there."""
+        others = self.each("WHERE a.checksum = ? AND a.name <> ?", *row.key)
+        whole = next((other for other in others if self.is_whole(other)), None)
+        return None if whole is None else self.layout.blob(*whole.key)
 
     def _seal_again(self, checksum: str, before: Seal) -> None:
         """Renew the seal of a file that has just lost one of its names, which changes its status.

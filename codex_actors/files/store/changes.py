@@ -1,11 +1,16 @@
 """Owns what one transaction of the manifest does to the blobs on disk.
 
-Invariant: what was published is synced before the transaction commits, and taken back when it
-rolls back. A removal cannot be taken back: its entry then names a file that is gone, which is a
-miss, never wrong bytes. Blocking: only from worker threads. Must not know SQL.
+Invariant: what was done is synced before the transaction commits, and taken back when it rolls
+back: what was published goes, what was removed returns. To that end a file that is removed keeps a
+name in the folder of this process until the commit. Where the process is killed before it, whoever
+collects the folder puts the file back (`recovery.RestoreRemoved`). Blocking: only from worker
+threads. Must not know SQL.
 """
 
 import contextlib
+import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from attrs import define, field
@@ -27,7 +32,8 @@ class Changes:
 
     layout: Layout
     disk: Disk
-    _published: list[Path] = field(factory=list[Path])
+    _inverses: list[Callable[[], object]] = field(factory=list[Callable[[], object]])
+    _kept: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
 
     def publish(self, source: Path, checksum: str, name: str, spare: Path) -> None:
@@ -43,12 +49,10 @@ class Changes:
         """
         directory = self.layout.content(checksum)
         target = self.layout.blob(checksum, name)
-        if self.disk.make_directory(directory):
-            self._touched[self.layout.root] = None
-        self._touched[directory] = None
+        self._make(directory)
         try:
             if self.disk.link(source, target):
-                self._published.append(target)
+                self._inverses.append(partial(self.disk.unlink, target))
                 return
             fresh = self.disk.size_of(target) is None
         except FileExistsError:
@@ -65,22 +69,83 @@ class Changes:
             # Renaming over another name of the same file leaves both.
             self.disk.unlink(spare)
         if fresh:
-            self._published.append(target)
+            self._inverses.append(partial(self.disk.unlink, target))
 
-    def remove(self, checksum: str, name: str) -> None:
+    def remove(self, checksum: str, name: str, spare: Path, other: Path | None) -> None:
         """Remove one name of a content, and its directory with the last one.
+
+        Args:
+            checksum: Which content.
+            name: Its name.
+            spare: A free path in the folder of this process.
+            other: A name that the content keeps, None when this is the last.
 
         Raises:
             OSError: It is still there.
         """
+        target = self.layout.blob(checksum, name)
+        aside = self.layout.aside(spare, checksum)
+        mark = self.mark()
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                if other is None:
+                    self._set_aside(target, aside)
+                else:
+                    self._take_name(target, aside, other)
+            self.remove_empty(checksum)
+        except OSError:
+            self.take_back(mark)
+            raise
+
+    def remove_empty(self, checksum: str) -> None:
+        """Remove the directory of a content if no name of it is there."""
         directory = self.layout.content(checksum)
-        with contextlib.suppress(FileNotFoundError):
-            self.disk.unlink(self.layout.blob(checksum, name))
         if self.disk.remove_directory(directory):
+            self._inverses.append(partial(self.disk.make_directory, directory))
             self._touched.pop(directory, None)
             self._touched[self.layout.root] = None
         else:
             self._touched[directory] = None
+
+    def _take_name(self, target: Path, aside: Path, other: Path) -> None:
+        # No link aside: its end, after the commit, would change the status that is sealed by then.
+        with contextlib.suppress(OSError):
+            os.close(self.disk.create(aside))
+            self._kept.append(aside)
+        self.disk.unlink(target)
+        self._inverses.append(partial(self._name_again, other, target))
+
+    def _name_again(self, other: Path, target: Path) -> None:
+        if not self.disk.link(other, target):
+            self.disk.copy(other, target)
+
+    def _set_aside(self, target: Path, aside: Path) -> None:
+        linked, movable = self._link_aside(target, aside)
+        if linked:
+            self._kept.append(aside)
+        if movable:
+            self.disk.replace(target, aside)
+            self._kept.append(aside)
+        else:
+            self.disk.unlink(target)
+        if linked or movable:
+            self._inverses.append(partial(self.disk.replace, aside, target))
+
+    def _link_aside(self, target: Path, aside: Path) -> tuple[bool, bool]:
+        """Tell whether a file has its second name, and whether it has to be moved instead."""
+        try:
+            if self.disk.link(target, aside):
+                return True, False
+            return False, self.disk.size_of(target) is not None
+        except OSError:
+            # No room for a name: what makes room must not need any, and cannot be taken back then.
+            return False, False
+
+    def _make(self, directory: Path) -> None:
+        if self.disk.make_directory(directory):
+            self._inverses.append(partial(self.disk.remove_directory, directory))
+            self._touched[self.layout.root] = None
+        self._touched[directory] = None
 
     def spend(self, partial: Path) -> None:
         """Remove a partial file whose bytes have a name now.
@@ -114,26 +179,28 @@ class Changes:
             moved = None
         else:
             self._touched[self.layout.quarantine] = None
-        directory = self.layout.content(checksum)
-        if self.disk.remove_directory(directory):
-            self._touched.pop(directory, None)
-            self._touched[self.layout.root] = None
-        else:
-            self._touched[directory] = None
+        self.remove_empty(checksum)
         return moved
+
+    def end(self) -> None:
+        """Let go of what was kept until the transaction ended."""
+        for path in self._kept:
+            with contextlib.suppress(OSError):
+                # What cannot be removed now goes with the folder of this process.
+                self.disk.unlink(path)
 
     def mark(self) -> int:
         """Return a point that `take_back` can return to."""
-        return len(self._published)
+        return len(self._inverses)
 
     def take_back(self, mark: int = 0) -> None:
-        """Remove what was published since `mark`."""
-        while len(self._published) > mark:
-            target = self._published.pop()
-            with contextlib.suppress(OSError):
-                self.disk.unlink(target)
-            with contextlib.suppress(OSError):
-                self.disk.remove_directory(target.parent)
+        """Undo what was done since `mark`, the last first."""
+        while len(self._inverses) > mark:
+            try:
+                self._inverses.pop()()
+            except OSError:
+                # Better a partial file too many than the only name of a content too few.
+                self._kept.clear()
 
     def sync(self) -> None:
         """Make the names survive a power cut: every directory once, however many names it got.

@@ -13,21 +13,21 @@ import os
 import secrets
 import threading
 from collections.abc import Generator, Iterator
+from enum import Enum
 from pathlib import Path
 
 from attrs import define, field
 
 from codex_actors.files.errors import StagingIOError
 from codex_actors.files.store.disk import Disk, staging_error
-from codex_actors.files.store.layout import PARTIAL_SUFFIX, Layout
+from codex_actors.files.store.layout import FILE_MODE, PARTIAL_SUFFIX, Layout
 
 __all__ = ["Claim", "claim", "is_dead", "owners", "remove_dead", "settle"]
 
 _ATTEMPTS = 16
 
-# One claim per process and directory, however many trees of this process share it. Keyed by process
-# id, since a forked child inherits this table but not the claims.
-_claims: dict[tuple[int, Path], "Claim"] = {}
+# One claim per process and directory, however many trees of this process share it.
+_claims: dict[Path, "Claim"] = {}
 _mutex = threading.Lock()
 
 
@@ -73,13 +73,17 @@ class Claim:
         return self._holders == 1
 
     def _leave(self, holders: int) -> None:
-        if holders == 0:
-            return
+        if holders == 0 or _claims.get(self.layout.root) is not self:
+            return  # nothing to give up, or a forked child's copy of its parent's claim
         self._holders -= holders
         if self._holders == 0:
-            del _claims[os.getpid(), self.layout.root]
+            del _claims[self.layout.root]
             _remove_folder(self.layout, self.owner)
             os.close(self._descriptor)
+
+    def drop(self) -> None:
+        """Close what a forked child inherited; the claim stays its parent's."""
+        os.close(self._descriptor)
 
     def join(self) -> None:
         """Hold the claim once more, or in place of a holder that crashed. Under the mutex."""
@@ -96,7 +100,7 @@ def claim(layout: Layout, disk: Disk) -> Claim:
         StagingFull, StagingIOError: No folder could be created or locked.
     """
     with _mutex:
-        existing = _claims.get((os.getpid(), layout.root))
+        existing = _claims.get(layout.root)
         if existing is not None:
             existing.join()
             return existing
@@ -108,7 +112,7 @@ def claim(layout: Layout, disk: Disk) -> Claim:
                 raise staging_error(error, layout.owned(owner)) from error
             if descriptor is not None:
                 fresh = Claim(layout, owner, descriptor)
-                _claims[os.getpid(), layout.root] = fresh
+                _claims[layout.root] = fresh
                 return fresh
     raise StagingIOError(
         f"Another process keeps removing {layout.partials}/*: stop it, or name another staging"
@@ -119,7 +123,7 @@ def claim(layout: Layout, disk: Disk) -> Claim:
 def settle(layout: Layout) -> None:
     """Give up this process's claim where crashed holders were the last. Blocking."""
     with _mutex:
-        existing = _claims.get((os.getpid(), layout.root))
+        existing = _claims.get(layout.root)
     if existing is not None:
         existing.settle()
 
@@ -133,27 +137,35 @@ def owners(layout: Layout) -> list[str]:
 
 def is_dead(layout: Layout, owner: str) -> bool:
     """Tell whether the process that made a folder has let go of it: for good, then. Blocking."""
-    with _try_lock(layout, owner) as descriptor:
-        return descriptor is not None
+    with _lock(layout, owner, os.O_RDWR) as state:
+        return state is not _State.ALIVE
 
 
 def remove_dead(layout: Layout, owner: str) -> bool:
     """Remove the folder of a dead process; tell whether that was done. Blocking."""
-    with _try_lock(layout, owner) as descriptor:
-        if descriptor is None:
-            return False
-        _remove_folder(layout, owner)
-        return True
+    with _lock(layout, owner, os.O_RDWR) as state:
+        if state is _State.DEAD:
+            _remove_folder(layout, owner)
+    if state is not _State.UNLOCKED:
+        return state is _State.DEAD
+    # It may be in the making: then its maker finds our lock, and makes another.
+    with _lock(layout, owner, os.O_RDWR | os.O_CREAT | os.O_EXCL) as state:
+        if state is _State.DEAD:
+            _remove_folder(layout, owner)
+        return state is not _State.ALIVE
 
 
 def _lock_new(layout: Layout, owner: str, disk: Disk) -> int | None:
     """Create and lock a folder, None when a sweeper took it for dead before it was locked."""
     disk.make_directory(layout.partials)
-    disk.make_directory(layout.owned(owner))
     try:
+        disk.make_directory(layout.owned(owner))
         descriptor = disk.create(layout.lock(owner))
-    except FileNotFoundError:
+    except (FileNotFoundError, FileExistsError):
         return None
+    except BaseException:
+        _remove_folder(layout, owner)
+        raise
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), layout.lock(owner).lstat()):
@@ -162,26 +174,44 @@ def _lock_new(layout: Layout, owner: str, disk: Disk) -> int | None:
         pass
     except BaseException:
         os.close(descriptor)
+        _remove_folder(layout, owner)
         raise
     os.close(descriptor)
+    _remove_folder(layout, owner)
     return None
 
 
+class _State(Enum):
+    """What the lock of a folder tells of its maker; all but ALIVE are for good."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNLOCKED = "unlocked"  # it died between two steps, or is between them
+
+
 @contextlib.contextmanager
-def _try_lock(layout: Layout, owner: str) -> Generator[int | None]:
-    """Hold the lock of a dead process's folder; None when it lives. -1 when there is no lock."""
+def _lock(layout: Layout, owner: str, flags: int) -> Generator[_State]:
+    """Tell how the owner of a folder is; if it is dead, nobody can take its place in the block.
+
+    The lock is a shared one: several may look, or sweep, at once.
+    """
     try:
-        descriptor = os.open(layout.lock(owner), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(
+            layout.lock(owner), flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode=FILE_MODE
+        )
     except FileNotFoundError:
-        yield -1
+        yield _State.UNLOCKED
+        return
+    except FileExistsError:
+        yield _State.ALIVE
         return
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield None
+            yield _State.ALIVE
         else:
-            yield descriptor
+            yield _State.DEAD
     finally:
         os.close(descriptor)
 
@@ -191,5 +221,18 @@ def _remove_folder(layout: Layout, owner: str) -> None:
     with contextlib.suppress(OSError):
         # The lock goes last: until then the folder can be told from one that is being made.
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == "lock"):
-            entry.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                entry.unlink()  # another process may be at it, too
         folder.rmdir()
+
+
+def _forget_in_child() -> None:
+    """Leave a forked child without its parent's claims, and let their locks end with the parent."""
+    global _mutex
+    _mutex = threading.Lock()  # some other thread of the parent's may have held it
+    for inherited in _claims.values():
+        inherited.drop()
+    _claims.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

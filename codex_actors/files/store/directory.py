@@ -155,6 +155,11 @@ def _is_ours(layout: Layout, names: set[str]) -> bool:
 
 
 def _mark(path: Path, content: bytes, disk: Disk) -> None:
+    if disk.size_of(path) == 0:
+        # Whoever made it was killed, or found no room, before it was written; or is writing just
+        # now: then either has the same text.
+        with contextlib.suppress(FileNotFoundError):
+            disk.unlink(path)
     try:
         descriptor = disk.create(path)
     except FileExistsError:

@@ -67,7 +67,11 @@ class Disk:
         """Create a file that was not there, for writing (and reading back)."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, FILE_MODE)
-        os.fchmod(descriptor, FILE_MODE)
+        try:
+            os.fchmod(descriptor, FILE_MODE)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def read_into(self, descriptor: int, buffer: bytearray) -> int:

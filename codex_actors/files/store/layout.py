@@ -7,6 +7,7 @@
     <root>/<checksum>/<name>                  a blob under one of its names, hard-linked
     <root>/.partials/<owner>/lock             locked by the process that owns the folder
     <root>/.partials/<owner>/<n>.partial      what that process is writing
+    <root>/.partials/<owner>/<n>.<checksum>.partial    what it is removing, until that is certain
 
 Invariant: pure; a checksum directory holds nothing but names of that content. Knows no disk.
 """
@@ -70,6 +71,17 @@ class Layout:
     def blob(self, checksum: str, name: str) -> Path:
         """One name of one content."""
         return self.root / checksum / name
+
+    @staticmethod
+    def aside(spare: Path, checksum: str) -> Path:
+        """Where a file is moved that is being removed, by the path of a partial file."""
+        return spare.with_name(f"{spare.stem}.{checksum}{PARTIAL_SUFFIX}")
+
+    @classmethod
+    def content_of_aside(cls, path: Path) -> str | None:
+        """Return which content is moved aside there, None when it is no such path."""
+        checksum = path.stem.partition(".")[2]
+        return checksum if cls.is_checksum(checksum) else None
 
     @staticmethod
     def is_checksum(entry: str) -> bool:
