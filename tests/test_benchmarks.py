@@ -32,7 +32,7 @@ def test_a_wrong_name_is_told() -> None:
     refused = benchmarks("stagging")
 
     assert refused.returncode == 2
-    assert refused.stderr == "There is no benchmark 'stagging': choose one of staging.\n"
+    assert refused.stderr == "There is no benchmark 'stagging': choose one of messaging, staging.\n"
 
 
 def test_the_quick_form_gives_one_document() -> None:
@@ -47,3 +47,19 @@ def test_the_quick_form_gives_one_document() -> None:
     assert len(figure["samples"]) == len(figure["floor_samples"]) == 2
     assert figure["compared"] > 0
     assert figure["target"] == 2.0
+
+
+def test_messages_have_a_sample_of_ours_and_of_each_peer_per_turn() -> None:
+    """A small run gives every figure; no ratio is judged here."""
+    done = benchmarks("messaging", "--quick", "--repeats", "1", "--json")
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert [figure["name"] for figure in figures if figure["floor"] == "textbook"] == [
+        "call",
+        "cast",
+        "fan-out to 1000",
+        "spawn and stop",
+        "idle actor",
+    ]
+    assert all(sample > 0 for figure in figures for sample in figure["samples"])

@@ -10,6 +10,7 @@ from .report import Report, print_report
 
 # Each is a module here with `run(options: Options) -> Report`; imported when it is asked for.
 BENCHMARKS = {
+    "messaging": "calls, casts, fan-out, lives, idle memory beside bare Trio (and pykka)",
     "staging": "files.stage beside cp and bare Python: time, memory, event loop, duplicates, sweep",
 }
 

@@ -1,0 +1,236 @@
+"""What ours is compared with: the floor, Trio by the book, pykka where it is installed.
+
+Nobody supervises these: no restart, no timeout, no answer when an actor has died.
+"""
+
+import gc
+import importlib
+import importlib.util
+import tracemalloc
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import trio
+import trio.testing
+from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+
+__all__ = [
+    "floor_call",
+    "pykka_samples",
+    "textbook_call",
+    "textbook_cast",
+    "textbook_fan_out",
+    "textbook_idle",
+    "textbook_spawn",
+]
+
+_CAPACITY = 1024
+_FAN = 1000
+
+# A message by the book: its number, and where its answer goes.
+_Asked = tuple[int, trio.Event, list[int]]
+
+
+def floor_call(count: int) -> float:
+    """Round trips per second of two tasks that do nothing but wake each other."""
+    return count / trio.run(_floor, count)
+
+
+async def _floor(count: int) -> float:
+    server: Task | None = None
+
+    def abort(_raise_cancel: object) -> Abort:
+        return Abort.SUCCEEDED
+
+    async def serve(client: Task) -> None:
+        nonlocal server
+        server = current_task()
+        while True:
+            await wait_task_rescheduled(abort)
+            reschedule(client)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, current_task())
+        await trio.testing.wait_all_tasks_blocked()
+        assert server is not None
+        start = perf_counter()
+        for _ in range(count):
+            reschedule(server)
+            await wait_task_rescheduled(abort)
+        took = perf_counter() - start
+        nursery.cancel_scope.cancel()
+    return took
+
+
+def textbook_call(count: int) -> float:
+    """Calls per second over a channel, answered by an Event."""
+
+    async def serve(receive: trio.MemoryReceiveChannel[_Asked]) -> None:
+        total = 0
+        async for number, answered, answer in receive:
+            total += number
+            answer.append(total)
+            answered.set()
+
+    async def work() -> float:
+        send, receive = trio.open_memory_channel[_Asked](_CAPACITY)
+        async with trio.open_nursery() as nursery, send:
+            nursery.start_soon(serve, receive)
+            start = perf_counter()
+            for _ in range(count):
+                answered = trio.Event()
+                answer: list[int] = []
+                await send.send((1, answered, answer))
+                await answered.wait()
+            return perf_counter() - start
+
+    return count / trio.run(work)
+
+
+def textbook_cast(count: int) -> float:
+    """Sends per second over a channel, until the last has been received."""
+
+    async def serve(receive: trio.MemoryReceiveChannel[int], over: trio.Event) -> None:
+        total = 0
+        async for number in receive:
+            total += number
+            if total == count:
+                over.set()
+
+    async def work() -> float:
+        send, receive = trio.open_memory_channel[int](_CAPACITY)
+        over = trio.Event()
+        async with trio.open_nursery() as nursery, send:
+            nursery.start_soon(serve, receive, over)
+            start = perf_counter()
+            for _ in range(count):
+                await send.send(1)
+            await over.wait()
+            return perf_counter() - start
+
+    return count / trio.run(work)
+
+
+def textbook_fan_out(count: int) -> float:
+    """Sends per second to 1000 idle tasks in turn, until all have received theirs."""
+    left = 0
+    over = trio.Event()
+
+    async def serve(receive: trio.MemoryReceiveChannel[int]) -> None:
+        nonlocal left
+        async for number in receive:
+            left -= number
+            if left == 0:
+                over.set()
+
+    async def work() -> float:
+        nonlocal left, over
+        async with trio.open_nursery() as nursery:
+            sends: list[trio.MemorySendChannel[int]] = []
+            for _ in range(_FAN):
+                send, receive = trio.open_memory_channel[int](_CAPACITY)
+                sends.append(send)
+                nursery.start_soon(serve, receive)
+            await trio.testing.wait_all_tasks_blocked()
+            start = perf_counter()
+            for _ in range(count):
+                left, over = _FAN, trio.Event()
+                for send in sends:
+                    await send.send(1)
+                await over.wait()
+            took = perf_counter() - start
+            nursery.cancel_scope.cancel()
+            return took
+
+    return count * _FAN / trio.run(work)
+
+
+async def _live(receive: trio.MemoryReceiveChannel[int], gone: trio.Event) -> None:
+    async for _ in receive:
+        pass
+    gone.set()
+
+
+def textbook_spawn(count: int) -> float:
+    """Tasks per second: started with a channel, told to end by closing it, gone."""
+
+    async def work() -> float:
+        async with trio.open_nursery() as nursery:
+            start = perf_counter()
+            for _ in range(count):
+                send, receive = trio.open_memory_channel[int](_CAPACITY)
+                gone = trio.Event()
+                nursery.start_soon(_live, receive, gone)
+                send.close()
+                await gone.wait()
+            return perf_counter() - start
+
+    return count / trio.run(work)
+
+
+def textbook_idle(count: int) -> float:
+    """Bytes that a task takes which waits at a channel."""
+
+    async def work() -> float:
+        sends: list[trio.MemorySendChannel[int]] = []
+        async with trio.open_nursery() as nursery:
+            gc.collect()
+            tracemalloc.start()
+            for _ in range(count):
+                send, receive = trio.open_memory_channel[int](_CAPACITY)
+                sends.append(send)
+                nursery.start_soon(_live, receive, trio.Event())
+            await trio.testing.wait_all_tasks_blocked()
+            gc.collect()
+            taken = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            nursery.cancel_scope.cancel()
+        return taken
+
+    return trio.run(work) / count
+
+
+def pykka_samples() -> dict[str, tuple[Callable[[int], float], float]]:
+    """The parts that pykka takes part in, and how many times as fast ours must be; maybe none."""
+    if importlib.util.find_spec("pykka") is None:
+        return {}
+    pykka: Any = importlib.import_module("pykka")
+
+    class Counter(pykka.ThreadingActor):  # type: ignore[misc] # it may not be installed
+        total = 0
+
+        def on_receive(self, message: int) -> int:
+            self.total += message
+            return self.total
+
+    def call(count: int) -> float:
+        ref = Counter.start()
+        start = perf_counter()
+        for _ in range(count):
+            ref.ask(1)
+        took = perf_counter() - start
+        ref.stop()
+        return count / took
+
+    def cast(count: int) -> float:
+        ref = Counter.start()
+        start = perf_counter()
+        for _ in range(count):
+            ref.tell(1)
+        assert ref.ask(0) == count
+        took = perf_counter() - start
+        ref.stop()
+        return count / took
+
+    def spawn(count: int) -> float:
+        start = perf_counter()
+        for _ in range(count):
+            Counter.start().stop()
+        return count / (perf_counter() - start)
+
+    return {
+        "call": (call, 5.0),
+        "cast_nowait, drained": (cast, 5.0),
+        "spawn and stop": (spawn, 4.0),
+    }
