@@ -16,7 +16,7 @@ _TABLE = _TESTS / "CONFORMANCE.md"
 
 _CITATION = re.compile(r"#\s*([A-Z]\d+(?:[,\s]+[A-Z]\d+)*)\s*(?::.*)?$")
 
-# The part of the list that concerns actors and supervisors: chapters with their numbers.
+# The parts of the list that are required: chapters with their numbers.
 _CHAPTERS = {
     "S": ("Static supervisor: start and administration", "1 4-12 14-20"),
     "R": ("Restart types", "1-5"),
@@ -30,6 +30,8 @@ _CHAPTERS = {
     "Q": ("Queue priority, drain, bounded mailbox", "1 2 4 6 8"),
     "B": ("Backoff", "6 7"),
     "X": ("Trio-specific", "1 3-6 9"),
+    "F": ("Staging", "1 2 5-11 13-17 19-22 24 26-30 33 35 37-41 44-47"),
+    "E": ("Defects of the original", "1-23"),
 }
 
 

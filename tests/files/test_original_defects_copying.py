@@ -3,9 +3,10 @@
 import os
 import socket
 import tracemalloc
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar, TypeVarTuple
 
 import pytest
 import trio
@@ -22,14 +23,16 @@ from codex_actors.files import (
     open_files,
 )
 from codex_actors.files.blocking import Inline
+from codex_actors.files.sources import StageSource
 from codex_actors.files.store.disk import Disk
 from codex_actors.files.store.hashing import hasher
 
-if TYPE_CHECKING:
-    from codex_actors.files.sources import StageSource
-
 MIB = 1 << 20
 SECOND = 1_000_000_000
+HOUR = 3600.0
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @pytest.fixture
@@ -116,26 +119,60 @@ async def test_e8_the_checksum_is_that_of_the_copy(
         assert disk.meddle.done
 
 
+@frozen
+class SlowDisk:
+    """Work on the event loop, where every copy takes an hour."""
+
+    inline: Inline = field(factory=Inline)
+
+    async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Do it at once."""
+        return await self.inline.run(work, *args)
+
+    async def drive(self, steps: Generator[None, None, T]) -> T:
+        """Do it an hour later."""
+        try:
+            await trio.sleep(HOUR)
+            return await self.inline.drive(steps)
+        finally:
+            steps.close()
+
+    def follow(self, work: Callable[[int], None]) -> AbstractContextManager[Callable[[int], None]]:
+        """Do it at once."""
+        return self.inline.follow(work)
+
+
+@pytest.mark.parametrize("kind", ["path", "bytes", "stream"])
 async def test_e11_a_copy_takes_the_time_that_it_takes(
-    config: FilesConfig, autojump_clock: trio.testing.MockClock
+    config: FilesConfig, tmp_path: Path, autojump_clock: trio.testing.MockClock, kind: str
 ) -> None:
     """An hour, and its caller still gets the answer; one who has left finds nothing later."""
     # F45, E11
+    (tmp_path / "source").write_bytes(b"data")
 
     async def slow() -> AsyncGenerator[bytes]:
-        for number in range(60):
-            await trio.sleep(60)
-            yield b"%d," % number
+        await trio.sleep(HOUR)
+        yield b"data"
 
-    async with open_files(config, seams=Seams(blocking=Inline())) as files:
-        attachment = await files.stage(slow(), name="patient")
+    def source() -> StageSource:
+        if kind == "stream":
+            return slow()
+        return b"data" if kind == "bytes" else tmp_path / "source"
+
+    async with open_files(config, seams=Seams(blocking=SlowDisk())) as files:
+        start = trio.current_time()
         with trio.move_on_after(6) as hurry:
-            await files.stage(slow(), name="impatient")
-        await trio.sleep(7200)
+            await files.stage(source(), name="impatient")
+        await trio.sleep(2 * HOUR)
+        nothing = await files.list_staged()
 
-        assert attachment.path.read_bytes().endswith(b",58,59,")
+        attachment = await files.stage(source(), name="patient")
+
         assert hurry.cancelled_caught
+        assert nothing == ()
+        assert trio.current_time() == start + 6 + 3 * HOUR
         assert await files.list_staged() == (attachment,)
+        assert attachment.path.read_bytes() == b"data"
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link to a fifo", "socket", "device", "directory"])

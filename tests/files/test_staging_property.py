@@ -54,5 +54,5 @@ def test_staging_does_what_the_model_does(
     sources: Path, limits: Limits, steps: list[tuple[int, Command]]
 ) -> None:
     """Nothing is lost, nothing is left, nothing is told that is not so."""
-    # F2, F22, F33, F35, F38, F41, F44
+    # F2, F22, F30, F33, F35, F38, F41, F44, F47
     trio.run(play, sources, limits, steps, clock=MockClock(autojump_threshold=0))

@@ -45,7 +45,7 @@ def sums(store: Store) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def test_totals_follow_every_change(store: Store, seed: int) -> None:
     """New contents, more names, other lives, removals, evictions and sweeps, in any order."""
     # F41
-    drawn = random.Random(seed)  # noqa: S311 - the same each time
+    drawn = random.Random(seed)
 
     for step in range(60):
         name, data = drawn.choice("abc"), bytes(drawn.randrange(5))

@@ -240,9 +240,13 @@ def _find(
         return None
     if not has_room(transaction, quota, checksum):
         return None  # who has to go may be the one to link from
-    source = transaction.layout.blob(checksum, known.name)
-    _publish(transaction, source, checksum, request.name)
-    head = transaction.disk.head_of(source)
+    mark = transaction.changes.mark()
+    try:
+        _publish(transaction, transaction.layout.blob(checksum, known.name), checksum, request.name)
+    except FileNotFoundError:
+        transaction.changes.take_back(mark)
+        return None  # somebody has deleted it since it was looked at
+    head = transaction.disk.head_of(transaction.layout.blob(checksum, request.name))
     row = _enter(transaction, request, checksum, known.size, head)
     _seal(transaction, checksum, [request.name])
     return _staged(transaction, row, request, cached=True)
