@@ -64,6 +64,10 @@ class Access:
         """Return how many transfers run and how many callers wait."""
         return (await self._ready())[1].statistics()
 
+    async def is_crowded(self) -> bool:
+        """Tell whether the next transfer will have to wait for its turn."""
+        return (await self._ready())[1].available_tokens <= 0
+
     async def take_slot(self) -> Callable[[], None]:
         """Wait for the turn of a transfer; return what gives it back, to be called once.
 

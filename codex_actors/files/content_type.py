@@ -96,7 +96,7 @@ def likenesses(head: bytes) -> list[str]:
     import puremagic  # noqa: PLC0415 - its tables cost 15 ms, and most names say enough
 
     # To ask it takes longer than to copy a small file, and most often there is no answer.
-    if not any(head[place] in signatures for place, signatures in _signatures()):
+    if not _has_signature(head):
         return []
     identify: Any = cast("Any", puremagic).magic_string  # an untyped library
     try:
@@ -105,19 +105,29 @@ def likenesses(head: bytes) -> list[str]:
         return []
 
 
+def _has_signature(head: bytes) -> bool:
+    for start, signatures in _signatures():
+        likely = signatures.get(head[start : start + 1 or None])
+        if likely is not None and head.startswith(likely, start):
+            return True
+    return False
+
+
 @cache
-def _signatures() -> tuple[tuple[slice, frozenset[bytes]], ...]:
-    """Return where puremagic looks for what: without any of these it knows nothing."""
+def _signatures() -> tuple[tuple[int, dict[bytes, tuple[bytes, ...]]], ...]:
+    """Return where puremagic looks for what, by first bytes: without any of these it knows nothing.
+
+    Places from the end are negative; what does not lie wholly within the bytes is no match either.
+    """
     import puremagic  # noqa: PLC0415 - as above
 
     tables = cast("Any", puremagic)
-    places: dict[tuple[int, int | None], set[bytes]] = {}
+    places: dict[int, dict[bytes, tuple[bytes, ...]]] = {}
     for row in (*tables.magic_header_array, *tables.magic_footer_array):
-        end = row.offset + len(row.byte_match)
-        # The end of what lies at the very end is no number.
-        place = (row.offset, None if row.offset < 0 and end == 0 else end)
-        places.setdefault(place, set()).add(row.byte_match)
-    return tuple((slice(*place), frozenset(found)) for place, found in places.items())
+        by_first = places.setdefault(row.offset, {})
+        first = row.byte_match[:1]
+        by_first[first] = (*by_first.get(first, ()), row.byte_match)
+    return tuple(places.items())
 
 
 def _is_text(head: bytes) -> bool:

@@ -63,6 +63,10 @@ class Flights:
     def __init__(self) -> None:
         self._under_way: dict[Hashable, _Flight] = {}
 
+    def is_under_way(self, key: Hashable) -> bool:
+        """Tell whether there is a transfer to join."""
+        return key in self._under_way
+
     @asynccontextmanager
     async def board(
         self, key: Hashable | None, launch: Callable[[], Awaitable[Launched]]

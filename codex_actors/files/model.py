@@ -76,11 +76,15 @@ class Attachment:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data: the keys of the Elixir SDK (`ttl_ms`, "infinity") and ours."""
         data: dict[str, Any] = _json.unstructure(self)
-        for_ever = math.isinf(self.ttl)
         data["id"] = self.id
-        data["ttl"] = INFINITY if for_ever else self.ttl
-        data["ttl_ms"] = INFINITY if for_ever else round(self.ttl * 1000)
+        data["ttl"] = INFINITY if math.isinf(self.ttl) else self.ttl
+        data["ttl_ms"] = self.ttl_ms
         return data
+
+    @property
+    def ttl_ms(self) -> int | str:
+        """The time to live in the Elixir SDK's form: milliseconds, or "infinity"."""
+        return INFINITY if math.isinf(self.ttl) else round(self.ttl * 1000)
 
 
 @frozen(kw_only=True)

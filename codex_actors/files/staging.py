@@ -4,16 +4,19 @@ Invariant: wrong input is refused before anything is touched; a caller who goes 
 with it, unless others wait for the same bytes. Must not know SQL or the disk.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 from contextlib import suppress
 
 import trio
-from attrs import frozen
+from attrs import define, field, frozen
 
-from codex_actors import ActorDied, ActorStopped
+from codex_actors import ActorDied, ActorRef, ActorStopped
 from codex_actors.files import telemetry
 from codex_actors.files.access import Access
 from codex_actors.files.actors.stage import Collect, Known, StageJob
+from codex_actors.files.actors.stage_small import SMALL_BYTES, CollectSmall, SmallJob
 from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.content_type import validate_content_type
 from codex_actors.files.errors import FilesError, InvalidName, SourceChanged
@@ -21,10 +24,12 @@ from codex_actors.files.flights import Boarded, Flights, Launched
 from codex_actors.files.index.staging import FindContent, FindStaged, Missed, Staged, StageRequest
 from codex_actors.files.names import validate_name
 from codex_actors.files.sources import Feed, PathSource, StageSource, classify, open_feed
-from codex_actors.files.tree import stage_spec
+from codex_actors.files.tree import small_spec, stage_spec
 from codex_actors.files.ttl import validate_ttl
 
 __all__ = ["Stager", "Wanted"]
+
+MOST_SHARING = 64  # small files in one transfer
 
 
 @frozen(kw_only=True)
@@ -48,12 +53,27 @@ class _TryAlone(Exception):
     """What was read together with others is of no use to this one."""
 
 
+@define(eq=False)
+class _Sharing:
+    """Small files that will share a transfer, by their places."""
+
+    jobs: dict[int, SmallJob] = field(factory=dict[int, SmallJob])
+    _places: Iterator[int] = field(factory=itertools.count)
+
+    def add(self, job: SmallJob) -> int:
+        """Take one more; return its place."""
+        place = next(self._places)
+        self.jobs[place] = job
+        return place
+
+
 class Stager:
     """Stages for one facade."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._flights = Flights()
+        self._sharing: _Sharing | None = None
 
     async def stage(self, source: StageSource, wanted: Wanted) -> Staged:
         """Stage, and tell whoever listens when it failed; errors as in `Files.stage`."""
@@ -96,11 +116,55 @@ class Stager:
         if isinstance(found, Missed):
             job = StageJob(source, request.algorithm, found.identity)
             with suppress(_TryAlone):
+                if await self._is_to_share(job, request):
+                    return await self._transfer_small(SmallJob(source, request))
                 return await self._transfer(job, request)
             found = await self._access.perform(find)
         if isinstance(found, Missed):
             found = await self._transfer(StageJob(source, request.algorithm), request)
         return found
+
+    async def _is_to_share(self, job: StageJob, request: StageRequest) -> bool:
+        """Tell whether a small file would wait for its turn, with nobody reading it already."""
+        if job.identity is None or job.identity.size > SMALL_BYTES:
+            return False
+        if request.lease is not None:
+            return False  # who takes one and goes must be able to undo it at once
+        if self._flights.is_under_way((job.identity, job.algorithm)):
+            return False
+        return await self._access.is_crowded()
+
+    async def _transfer_small(self, job: SmallJob) -> Staged:
+        """Have a small file moved and published in one transfer with others that wait.
+
+        Raises:
+            _TryAlone: It cannot be told here what would become of it alone.
+        """
+        access = self._access
+        environment = await access.environment()
+        if self._sharing is None:
+            self._sharing = _Sharing()
+        sharing = self._sharing
+        place = sharing.add(job)
+        if len(sharing.jobs) == MOST_SHARING:
+            self._sharing = None
+
+        async def launch() -> Launched:
+            release = await access.take_slot()
+            if self._sharing is sharing:
+                self._sharing = None  # whoever comes now is too late for it
+            try:
+                spec = small_spec(environment, access.registry, dict(sharing.jobs))
+                return Launched(await access.transfers.start_child(spec), release)
+            except BaseException:
+                release()
+                raise
+
+        try:
+            async with self._flights.board(sharing, launch) as boarded:
+                return await _collect_small(boarded.actor, place)
+        finally:
+            sharing.jobs.pop(place, None)  # it may not have begun
 
     async def _transfer(
         self, job: StageJob, request: StageRequest, feed: Feed | None = None
@@ -154,6 +218,23 @@ async def _collect(boarded: Boarded, request: StageRequest) -> Staged | Known | 
         # Whether it died before or after it was asked is no matter to the caller.
         died = ActorDied(error.ref, error.reason)
         raise died from died.__cause__
+
+
+async def _collect_small(actor: ActorRef, place: int) -> Staged:
+    try:
+        answer = await actor.call(CollectSmall(place), timeout=math.inf)
+    except ActorStopped as error:
+        if error.ref.path != actor.path:
+            raise
+        answer = None  # perhaps by the file of another one: alone it will be told
+    except trio.Cancelled:
+        # It cannot be taken out of what is done for all: when that is done, it is done.
+        with trio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(ActorStopped, FilesError):
+            await actor.call(CollectSmall(place), timeout=math.inf)
+        raise
+    if answer is None:
+        raise _TryAlone
+    return answer
 
 
 def _name_of(source: object) -> str:

@@ -106,7 +106,6 @@ class Events:
 
 def staged(attachment: Attachment, *, cached: bool) -> Event:
     """A staging succeeded; `cached` when the bytes were already there."""
-    data = attachment.to_dict()
     return Event(
         "codex.attachment.staged",
         {"size_bytes": attachment.size},
@@ -115,7 +114,7 @@ def staged(attachment: Attachment, *, cached: bool) -> Event:
             "checksum": attachment.checksum,
             "name": attachment.name,
             "persist?": attachment.persist,
-            "ttl_ms": data["ttl_ms"],
+            "ttl_ms": attachment.ttl_ms,
         },
     )
 
@@ -128,7 +127,7 @@ def cleaned(attachment: Attachment) -> Event:
         {
             "checksum": attachment.checksum,
             "name": attachment.name,
-            "ttl_ms": attachment.to_dict()["ttl_ms"],
+            "ttl_ms": attachment.ttl_ms,
         },
     )
 

@@ -5,6 +5,7 @@
     ├── sweeper    Sweeper              permanent   removes what expired, collects the dead
     └── transfers  DynamicSupervisor    permanent   one temporary child per operation in flight
         ├── stage-…  StageActor         temporary   source -> partial file -> published blob
+        ├── stage_small-…  SmallStageActor  temporary  the same for several small files at once
         └── upload-… UploadActor        temporary   blob -> parts -> remote file
 
 Invariant: a crash of the registry stops, and so cleans up, every transfer and the sweeper before a
@@ -12,9 +13,10 @@ new registry starts; a crash of one transfer touches nothing else. Must not know
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from codex_actors import (
+    Actor,
     ActorRef,
     ChildSpec,
     DynamicSupervisorSpec,
@@ -25,13 +27,14 @@ from codex_actors import (
 )
 from codex_actors.files.actors.registry import AttachmentRegistry
 from codex_actors.files.actors.stage import StageJob, stage
+from codex_actors.files.actors.stage_small import SmallJob, stage_small
 from codex_actors.files.actors.sweeper import Sweeper
 from codex_actors.files.actors.upload import CLEANUP_SECONDS, UploadJob, upload
 from codex_actors.files.environment import Environment, Seams
 from codex_actors.files.model import FilesConfig
 from codex_actors.files.telemetry import EventHandler
 
-__all__ = ["files_spec", "stage_spec", "tree_of", "upload_spec"]
+__all__ = ["files_spec", "small_spec", "stage_spec", "tree_of", "upload_spec"]
 
 
 def files_spec(
@@ -73,13 +76,14 @@ def stage_spec(environment: Environment, registry: ActorRef, job: StageJob) -> C
 
     It has no grace: there is no half of a staging worth waiting for, and its cleanup is its own.
     """
-    return ChildSpec(
-        None,
-        stage,
-        args=(environment, registry, job),
-        restart=Restart.TEMPORARY,
-        shutdown=Shutdown.BRUTAL_KILL,
-    )
+    return _transfer(stage, environment, registry, job)
+
+
+def small_spec(
+    environment: Environment, registry: ActorRef, jobs: Mapping[int, SmallJob]
+) -> ChildSpec:
+    """Return the child that carries out several small stagings, under `transfers`."""
+    return _transfer(stage_small, environment, registry, jobs)
 
 
 def upload_spec(environment: Environment, registry: ActorRef, job: UploadJob) -> ChildSpec:
@@ -87,11 +91,17 @@ def upload_spec(environment: Environment, registry: ActorRef, job: UploadJob) ->
 
     Asked to stop, it stops sending at once; its cleanup then gives up the remote upload.
     """
+    return _transfer(upload, environment, registry, job, cleanup_timeout=CLEANUP_SECONDS)
+
+
+def _transfer(
+    start: Callable[..., Actor], *args: object, cleanup_timeout: float = 5.0
+) -> ChildSpec:
     return ChildSpec(
         None,
-        upload,
-        args=(environment, registry, job),
+        start,
+        args=args,
         restart=Restart.TEMPORARY,
         shutdown=Shutdown.BRUTAL_KILL,
-        cleanup_timeout=CLEANUP_SECONDS,
+        cleanup_timeout=cleanup_timeout,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import outcome
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from codex_actors import (
     Actor,
@@ -40,7 +40,7 @@ from codex_actors.files.model import Metrics
 from codex_actors.files.store.claim import Claim, claim
 from codex_actors.files.store.directory import opening, prepare_staging_dir
 
-__all__ = ["AttachmentRegistry", "Describe", "GetClaim", "Owe", "Perform"]
+__all__ = ["AttachmentRegistry", "Describe", "GetClaim", "Owe", "Perform", "PerformAll"]
 
 MAX_BATCH = 128  # more would keep other processes from the manifest for too long
 
@@ -52,6 +52,13 @@ class Perform(Call[T], Generic[T]):
     """Carry out an operation on the manifest."""
 
     operation: Operation[T]
+
+
+@frozen
+class PerformAll(Call[tuple[Result, ...]]):
+    """Carry out operations that do not depend on each other; the answer is what each gave."""
+
+    operations: tuple[Operation[Any], ...]
 
 
 @frozen
@@ -80,12 +87,52 @@ class _Flush(Cast):
     """Carry out what has come in before this."""
 
 
+@define(eq=False)
+class _Several:
+    """The reply to several operations, which is sent when all have been carried out."""
+
+    reply: Reply[tuple[Result, ...]]
+    count: int
+    results: dict[int, Result] = field(factory=dict[int, Result])
+
+    def part(self, place: int) -> "_Part":
+        """Return what stands for the reply to one of them."""
+        return _Part(self, place)
+
+
+@frozen(eq=False)
+class _Part:
+    """What one of several operations is answered through."""
+
+    several: _Several
+    place: int
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.several.reply.abandoned
+
+    def send(self, value: Any) -> None:
+        """Answer this one."""
+        self._settle(outcome.Value(value))
+
+    def error(self, error: Exception) -> None:
+        """Refuse this one."""
+        self._settle(outcome.Error(error))
+
+    def _settle(self, result: Result) -> None:
+        several = self.several
+        several.results[self.place] = result
+        if len(several.results) == several.count:
+            several.reply.send(tuple(several.results[place] for place in range(several.count)))
+
+
 class AttachmentRegistry(Actor):
     """Carries out operations on the manifest, in batches."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._waiting: list[tuple[Operation[Any], Reply[Any]]] = []
+        self._waiting: list[tuple[Operation[Any], Reply[Any] | _Part]] = []
         self._owed: list[Operation[Any]] = []
         self._flush_is_queued = False
         self._hits = 0
@@ -123,6 +170,15 @@ class AttachmentRegistry(Actor):
     async def perform(self, message: Perform[Any], reply: Reply[Any]) -> None:
         """Take an operation into the batch, which ends behind what is already in the mailbox."""
         self._waiting.append((message.operation, reply))
+        await self._flush_soon()
+
+    @handle_call(PerformAll, deferred=True)
+    async def perform_all(self, message: PerformAll, reply: Reply[tuple[Result, ...]]) -> None:
+        """Take operations into the batch, together."""
+        several = _Several(reply, len(message.operations))
+        self._waiting += [
+            (operation, several.part(place)) for place, operation in enumerate(message.operations)
+        ]
         await self._flush_soon()
 
     @handle_cast(Owe)
@@ -180,7 +236,7 @@ class AttachmentRegistry(Actor):
             self._tell(result.value)
         return True
 
-    def _answer(self, reply: Reply[Any], result: Result) -> None:
+    def _answer(self, reply: Reply[Any] | _Part, result: Result) -> None:
         if isinstance(result, outcome.Error):
             if isinstance(result.error, ChecksumMismatch) and result.error.quarantined:
                 self._tell_quarantined([result.error.quarantined])

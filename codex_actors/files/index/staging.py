@@ -253,7 +253,7 @@ def _find(
 
 
 def _publish(transaction: Transaction, source: Path, checksum: str, name: str) -> None:
-    transaction.changes.publish(source, checksum, name, transaction.claim.new_partial())
+    transaction.changes.publish(source, checksum, name, transaction.claim.new_partial)
 
 
 def _seal(transaction: Transaction, checksum: str, names: Iterable[str]) -> None:

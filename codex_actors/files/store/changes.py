@@ -36,7 +36,9 @@ class Changes:
     _kept: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
 
-    def publish(self, source: Path, checksum: str, name: str, spare: Path) -> None:
+    def publish(
+        self, source: Path, checksum: str, name: str, spare_path: Callable[[], Path]
+    ) -> None:
         """Give complete bytes their name: a hard link, a copy where there are no (more) links.
 
         A file of that name is replaced: the manifest does not vouch for it.
@@ -45,10 +47,10 @@ class Changes:
             source: A complete, synced file of that content on the same file system.
             checksum: Which content it is.
             name: Its name.
-            spare: A free path on that file system.
+            spare_path: Gives a free path on that file system, where one is needed.
         """
         directory = self.layout.content(checksum)
-        target = self.layout.blob(checksum, name)
+        target = directory / name
         self._make(directory)
         try:
             if self.disk.link(source, target):
@@ -57,6 +59,7 @@ class Changes:
             fresh = self.disk.size_of(target) is None
         except FileExistsError:
             fresh = False
+        spare = spare_path()
         try:
             if not self.disk.link(source, spare):
                 self.disk.copy(source, spare)

