@@ -5,7 +5,7 @@
     ├── sweeper    Sweeper              permanent   removes what expired, collects the dead
     └── transfers  DynamicSupervisor    permanent   one temporary child per operation in flight
         ├── stage-…  StageActor         temporary   source -> partial file -> published blob
-        ├── stage_small-…  SmallStageActor  temporary  the same for several small files at once
+        ├── stages-… SmallStageActor    temporary   the same for several small files at once
         └── upload-… UploadActor        temporary   blob -> parts -> remote file
 
 Invariant: a crash of the registry stops, and so cleans up, every transfer and the sweeper before a
@@ -27,7 +27,7 @@ from codex_actors import (
 )
 from codex_actors.files.actors.registry import AttachmentRegistry
 from codex_actors.files.actors.stage import StageJob, stage
-from codex_actors.files.actors.stage_small import SmallJob, stage_small
+from codex_actors.files.actors.stage_small import SmallJob, stages
 from codex_actors.files.actors.sweeper import Sweeper
 from codex_actors.files.actors.upload import CLEANUP_SECONDS, UploadJob, upload
 from codex_actors.files.environment import Environment, Seams
@@ -83,7 +83,7 @@ def small_spec(
     environment: Environment, registry: ActorRef, jobs: Mapping[int, SmallJob]
 ) -> ChildSpec:
     """Return the child that carries out several small stagings, under `transfers`."""
-    return _transfer(stage_small, environment, registry, jobs)
+    return _transfer(stages, environment, registry, jobs)
 
 
 def upload_spec(environment: Environment, registry: ActorRef, job: UploadJob) -> ChildSpec:

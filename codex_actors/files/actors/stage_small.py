@@ -29,7 +29,7 @@ from codex_actors.files.sources import PathSource
 from codex_actors.files.store.partial import Copied, Partial, fill_from_path
 from codex_actors.files.store.source import SourceIdentity
 
-__all__ = ["SMALL_BYTES", "CollectSmall", "SmallJob", "SmallStageActor", "stage_small"]
+__all__ = ["SMALL_BYTES", "CollectSmall", "SmallJob", "SmallStageActor", "stages"]
 
 SMALL_BYTES = 1 << 16  # as long to copy as a thread hop takes
 
@@ -134,7 +134,7 @@ class SmallStageActor(Actor):
             await self._environment.blocking.run(_discard_all, partials)
 
 
-def stage_small(
+def stages(
     environment: Environment, registry: ActorRef, jobs: Mapping[int, SmallJob]
 ) -> SmallStageActor:
     """Return the actor; as a factory it gives the children their name in the tree."""

@@ -162,7 +162,7 @@ class RestoreRemoved:
         if source is None and transaction.disk.size_of(aside) == row.size:
             source = aside
         if source is not None:
-            transaction.changes.publish(source, *row.key, transaction.claim.new_partial())
+            transaction.changes.publish(source, *row.key, transaction.claim.new_partial)
 
 
 # Asks for operations and is sent what they gave; None where it may be left.
