@@ -59,12 +59,20 @@ class _Sharing:
 
     jobs: dict[int, SmallJob] = field(factory=dict[int, SmallJob])
     _places: Iterator[int] = field(factory=itertools.count)
+    _leaving: list[trio.CancelScope] = field(factory=list[trio.CancelScope])
 
     def add(self, job: SmallJob) -> int:
         """Take one more; return its place."""
         place = next(self._places)
         self.jobs[place] = job
         return place
+
+    def leave(self, patience: trio.CancelScope) -> None:
+        """Let one wait only as long as there is anyone for whom the transfer goes on."""
+        self._leaving.append(patience)
+        if len(self._leaving) >= len(self.jobs):
+            for scope in self._leaving:
+                scope.cancel()
 
 
 class Stager:
@@ -162,7 +170,7 @@ class Stager:
 
         try:
             async with self._flights.board(sharing, launch) as boarded:
-                return await _collect_small(boarded.actor, place)
+                return await _collect_small(boarded.actor, sharing, place)
         finally:
             sharing.jobs.pop(place, None)  # it may not have begun
 
@@ -220,7 +228,7 @@ async def _collect(boarded: Boarded, request: StageRequest) -> Staged | Known | 
         raise died from died.__cause__
 
 
-async def _collect_small(actor: ActorRef, place: int) -> Staged:
+async def _collect_small(actor: ActorRef, sharing: _Sharing, place: int) -> Staged:
     try:
         answer = await actor.call(CollectSmall(place), timeout=math.inf)
     except ActorStopped as error:
@@ -229,8 +237,10 @@ async def _collect_small(actor: ActorRef, place: int) -> Staged:
         answer = None  # perhaps by the file of another one: alone it will be told
     except trio.Cancelled:
         # It cannot be taken out of what is done for all: when that is done, it is done.
-        with trio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(ActorStopped, FilesError):
-            await actor.call(CollectSmall(place), timeout=math.inf)
+        with trio.move_on_after(CLEANUP_SECONDS, shield=True) as patience:
+            sharing.leave(patience)
+            with suppress(ActorStopped, FilesError):
+                await actor.call(CollectSmall(place), timeout=math.inf)
         raise
     if answer is None:
         raise _TryAlone
