@@ -58,6 +58,7 @@ from codex_actors.files.index.uploads import (
     enlist,
 )
 from codex_actors.files.index.verifying import SettleVerdicts
+from codex_actors.files.insisting import insist
 from codex_actors.files.model import Attachment, UploadedFile
 from codex_actors.files.progress import Broadcast, Meter
 from codex_actors.files.requests import Patience, Requests, Retrying
@@ -85,6 +86,8 @@ __all__ = ["CLEANUP_SECONDS", "CollectUpload", "UploadActor", "UploadJob", "part
 # How long `terminate` may take, and the giving up of the remote upload within it.
 CLEANUP_SECONDS = 9.0  # less than a tree that is cancelled gives its children
 _GIVE_UP_SECONDS = 8.0
+# How long an upload that is given up while it begins waits for the answer.
+_ANSWER_SECONDS = 2.0
 # How often the record of an upload by another process is looked at again.
 _BUSY_SECONDS = 1.0
 
@@ -301,10 +304,19 @@ class UploadActor(Actor):
                 await self._abandon(session, state)
                 self._meter.start_over()
                 self._told()
-        state.remote = await self._ask("begin", lambda _: session.begin(state.file))
+        await self._begin(session, state)
         await fault_point("upload.begun")
         await self._record_remote(state)
         return await self._finish_parts(session, state, watch)
+
+    async def _begin(self, session: Session, state: _State) -> None:
+        def keep(remote: Remote) -> None:
+            state.remote = remote
+
+        # Only the answer names what would have to be given up.
+        await insist(
+            lambda: self._ask("begin", lambda _: session.begin(state.file)), keep, _ANSWER_SECONDS
+        )
 
     async def _finish_parts(self, session: Session, state: _State, watch: Watch) -> Finished:
         remote = state.remote
@@ -441,7 +453,9 @@ class UploadActor(Actor):
             state.making = False
             if isinstance(fate, Finished):
                 return fate
-            raise Retryable(lost.message, status=lost.status) from lost
+            raise Retryable(
+                lost.message, status=lost.status, retry_after=lost.retry_after
+            ) from lost
 
         self._step = step
         await fault_point(f"upload.{'sending' if step == 'send' else 'completing'}")

@@ -42,6 +42,7 @@ from codex_actors.files.targets.protocol import (
 __all__ = ["CodexSession", "open_codex_session"]
 
 POLL_INTERVAL = 0.25
+CREATED = 201
 SERVER_ERROR = 500
 
 
@@ -96,6 +97,9 @@ class CodexSession:
             raise Refused(redact(refused.message), status=refused.status) from None
         if not is_success(answer):
             raise refusal_of(answer, redact)
+        if not answer.whole or (answer.body and answer.status != CREATED):
+            # The storage has nothing to say about a file that it took; a proxy might have.
+            raise Retryable("an answer that is not the storage's", status=answer.status)
         return Receipt(part.number)
 
     async def complete(
