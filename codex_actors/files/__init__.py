@@ -43,6 +43,7 @@ from codex_actors.files.opening import open_files as open_files
 from codex_actors.files.progress import Progress as Progress
 from codex_actors.files.retry import Retry as Retry
 from codex_actors.files.targets.codex import CodexTarget as CodexTarget
+from codex_actors.files.targets.directory import DirectoryTarget as DirectoryTarget
 from codex_actors.files.targets.openai import OpenAITarget as OpenAITarget
 from codex_actors.files.telemetry import Event as Event
 from codex_actors.files.telemetry import Events as Events

@@ -71,9 +71,13 @@ class BlobBody:
     offset: int
     size: int
     taken: Callable[[], object]
-    _done: int = 0
-    _block: bytes = b""
-    _start: int = 0
+    _sent: int = 0
+    _read: int = 0
+    _block: memoryview = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # One buffer for the whole part: fresh memory for each block costs more than the copy.
+        self._block = memoryview(bytearray(min(BLOCK_BYTES, self.size)))
 
     def __aiter__(self) -> "BlobBody":
         return self
@@ -81,17 +85,19 @@ class BlobBody:
     async def __anext__(self) -> bytes:
         """Return the next chunk."""
         self.taken()
-        if self._start >= len(self._block):
-            rest = self.size - self._done
-            if not rest:
-                await self.watch.check()
-                raise StopAsyncIteration
-            self._block = b""  # let go of it before the next is read
-            self._block = await self.watch.blocking.run(
-                self.watch.blob.read, self.offset + self._done, min(BLOCK_BYTES, rest)
-            )
-            self._start = 0
-        chunk = self._block[self._start : self._start + CHUNK_BYTES]
-        self._start += len(chunk)
-        self._done += len(chunk)
-        return chunk
+        if self._sent == self._read:
+            await self._read_on()
+        start = self._sent % BLOCK_BYTES
+        size = min(CHUNK_BYTES, self._read - self._sent)
+        self._sent += size
+        return bytes(self._block[start : start + size])
+
+    async def _read_on(self) -> None:
+        blocking, blob = self.watch.blocking, self.watch.blob
+        rest = self.size - self._read
+        if not rest:
+            await self.watch.check()
+            raise StopAsyncIteration
+        block = self._block[: min(BLOCK_BYTES, rest)]
+        await blocking.run(blob.read, block, self.offset + self._read)
+        self._read += len(block)

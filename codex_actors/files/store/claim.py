@@ -11,6 +11,7 @@ import fcntl
 import itertools
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Generator, Iterator
 from enum import Enum
@@ -226,7 +227,11 @@ def _remove_folder(layout: Layout, owner: str) -> None:
         # The lock goes last: until then the folder can be told from one that is being made.
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == "lock"):
             with contextlib.suppress(FileNotFoundError):
-                entry.unlink()  # another process may be at it, too
+                # Another process may be at it, too.
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
         folder.rmdir()
 
 

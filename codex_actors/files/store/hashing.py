@@ -27,6 +27,10 @@ class Hasher(Protocol):
         """Return the digest of the bytes so far."""
         ...
 
+    def copy(self) -> "Hasher":
+        """Return another one that has been fed the same bytes."""
+        ...
+
 
 def hasher(algorithm: Algorithm) -> Hasher:
     """Return a fresh hasher."""

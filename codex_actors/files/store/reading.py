@@ -14,12 +14,10 @@ from attrs import define
 from codex_actors.files.errors import ChecksumMismatch
 from codex_actors.files.model import Algorithm, Attachment
 from codex_actors.files.store.disk import Disk, staging_error
-from codex_actors.files.store.hashing import Hasher, hasher
+from codex_actors.files.store.hashing import READ_BYTES, Hasher, hasher
 from codex_actors.files.store.seal import Seal, seal_of
 
 __all__ = ["Blob", "open_blob"]
-
-_HASH_BYTES = 1 << 20
 
 
 @define(eq=False)
@@ -27,11 +25,13 @@ class Blob:
     """An open blob.
 
     Attributes:
+        disk: What it is read through.
         path: Where it lies.
         name: Of the attachment, for errors.
         checksum, algorithm, size: What it should be.
     """
 
+    disk: Disk
     path: Path
     name: str
     checksum: str
@@ -43,20 +43,19 @@ class Blob:
         """Return what stays the same as long as nobody writes to it."""
         return seal_of(os.fstat(self._descriptor))
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Return exactly that stretch.
+    def read(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer from an offset on.
 
         Raises:
-            ChecksumMismatch: It ends before.
+            ChecksumMismatch: The file ends before.
             StagingIOError: It cannot be read.
         """
-        data = self._read(offset, size)
-        while len(data) < size:
-            more = self._read(offset + len(data), size - len(data))
-            if not more:
+        while buffer:
+            filled = self._read(buffer, offset)
+            if not filled:
                 raise self.mismatch()
-            data += more
-        return data
+            buffer = buffer[filled:]
+            offset += filled
 
     def check(self) -> Generator[None, None, None]:
         """Read all of it and compare the digest; yields between chunks.
@@ -85,16 +84,17 @@ class Blob:
         )
 
     def _digest(self, state: Hasher) -> Generator[None, None, str]:
+        view = memoryview(bytearray(READ_BYTES))
         offset = 0
-        while data := self._read(offset, _HASH_BYTES):
-            state.update(data)
-            offset += len(data)
+        while filled := self._read(view, offset):
+            state.update(view[:filled])
+            offset += filled
             yield
         return state.hexdigest()
 
-    def _read(self, offset: int, size: int) -> bytes:
+    def _read(self, buffer: memoryview, offset: int) -> int:
         try:
-            return os.pread(self._descriptor, size, offset)
+            return self.disk.read_at(self._descriptor, buffer, offset)
         except OSError as error:
             raise staging_error(error, self.path) from error
 
@@ -112,6 +112,7 @@ def open_blob(disk: Disk, attachment: Attachment) -> Blob:
     except OSError as error:
         raise staging_error(error, path) from error
     blob = Blob(
+        disk,
         path,
         attachment.name,
         attachment.checksum,
