@@ -20,6 +20,7 @@ from typing import TypeAlias, TypeVar
 import trio
 from attrs import define, field, frozen
 
+from codex_actors.files.errors import MissingCredentials
 from codex_actors.files.targets.protocol import (
     Body,
     Fate,
@@ -78,7 +79,7 @@ class ScriptedTarget:
     Attributes:
         limits: What it takes.
         name: Its kind.
-        credential: Its account.
+        credential: Its account, None for a missing one.
         expires_at: When files expire.
         pending_until: When uploads expire.
         tells: It knows, when asked, what became of a request.
@@ -92,7 +93,7 @@ class ScriptedTarget:
 
     limits: Limits
     name: str = "scripted"
-    credential: str = "account"
+    credential: str | None = "account"
     expires_at: datetime | None = None
     pending_until: datetime | None = None
     tells: bool = True
@@ -114,6 +115,8 @@ class ScriptedTarget:
 
     def account(self) -> str:
         """See `Target.account`."""
+        if self.credential is None:
+            raise MissingCredentials(f"There is no credential for {self.name}: give it one.")
         return self.credential
 
     @asynccontextmanager
