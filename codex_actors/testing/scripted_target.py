@@ -119,6 +119,12 @@ class ScriptedTarget:
             raise MissingCredentials(f"There is no credential for {self.name}: give it one.")
         return self.credential
 
+    def accept(self, file: Outgoing) -> Remote:
+        """Have an upload begun, as by an earlier process."""
+        remote = Remote(f"upload-{next(self._numbers)}", self.pending_until)
+        self.pending[remote.id] = _Pending(file)
+        return remote
+
     @asynccontextmanager
     async def open_session(self) -> AsyncGenerator["ScriptedTarget"]:
         """Count sessions; the target is its own."""
@@ -132,9 +138,7 @@ class ScriptedTarget:
         """See `Session.begin`."""
 
         async def act() -> Remote:
-            remote = Remote(f"upload-{next(self._numbers)}", self.pending_until)
-            self.pending[remote.id] = _Pending(file)
-            return remote
+            return self.accept(file)
 
         return await self._step("begin", act)
 

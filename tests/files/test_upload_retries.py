@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 from files_support import tree_of
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
-from uploads_support import DATA, PATIENT, Told, in_parts, opened, whole
+from uploads_support import DATA, PATIENT, Bytes, Told, in_parts, opened, whole
 
 from codex_actors.files import (
     InvalidConfig,
@@ -22,7 +23,16 @@ from codex_actors.files import (
     UploadTimeout,
 )
 from codex_actors.files.retry import pause
-from codex_actors.files.targets.protocol import OutcomeUnknown, Refused, Retryable
+from codex_actors.files.targets.protocol import (
+    Body,
+    OutcomeUnknown,
+    Outgoing,
+    Part,
+    Receipt,
+    Refused,
+    Remote,
+    Retryable,
+)
 from codex_actors.testing import Lost, ScriptedTarget, Stall
 
 BUSY = Retryable("the server is busy", status=503)
@@ -212,22 +222,15 @@ async def test_a_slow_server_is_not_a_silent_one(root: Path, autojump_clock: Moc
     class Slow(ScriptedTarget):
         """Takes a chunk of a part now and then."""
 
-        async def send_part(self, file, remote, part, body):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-            """Read it slowly first."""
-            return await super().send_part(file, remote, part, Slowly(body))
-
-    class Slowly:
-        """Lets nine seconds pass before every chunk."""
-
-        def __init__(self, body) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-            self.body = body
-            self.size = body.size
-
-        async def __aiter__(self):  # type: ignore[no-untyped-def] # noqa: ANN204
-            """Give them."""
-            async for chunk in self.body:
+        async def send_part(
+            self, file: Outgoing, remote: Remote, part: Part, body: Body
+        ) -> Receipt:
+            """Take them, and have the part by then."""
+            data = bytearray()
+            async for chunk in body:
                 await trio.sleep(9.0)
-                yield chunk
+                data += chunk
+            return await super().send_part(file, remote, part, Bytes(bytes(data)))
 
     target = Slow(in_parts(part_size=1 << 20).limits)
     data = bytes(1 << 20)
@@ -261,7 +264,7 @@ async def test_siblings_of_a_failed_part_end_before_the_upload_is_given_up(
     class Watched(ScriptedTarget):
         """Notes what is in flight when it is given up."""
 
-        async def abort(self, file, remote) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+        async def abort(self, file: Outgoing, remote: Remote) -> None:
             """Note it."""
             in_flight.append(self.in_flight)
             await super().abort(file, remote)
@@ -368,10 +371,8 @@ async def test_no_secret_shows_anywhere(root: Path, autojump_clock: MockClock) -
     class Signed(ScriptedTarget):
         """Gives out a signed URL."""
 
-        async def begin(self, file):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        async def begin(self, file: Outgoing) -> Remote:
             """Sign it."""
-            from attrs import evolve  # noqa: PLC0415
-
             return evolve(await super().begin(file), secret="https://x/?sig=SECRET")  # noqa: S106
 
     target = Signed(target.limits)

@@ -1,16 +1,17 @@
 """What the tests of uploads share: files under a virtual clock, a scripted target."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve, field
+import trio
+from attrs import define, evolve, field, frozen
 
 from codex_actors.files import Event, Files, FilesConfig, Retry, Seams, open_files
 from codex_actors.files.blocking import Inline
 from codex_actors.files.store.disk import Disk
-from codex_actors.files.targets.protocol import Limits
+from codex_actors.files.targets.protocol import CHUNK_BYTES, Limits
 from codex_actors.testing import ScriptedTarget
 
 PART = 1000
@@ -70,3 +71,27 @@ async def opened(
     on_event = [] if told is None else [told]
     async with open_files(settings, seams=seams, on_event=on_event) as files:
         yield files
+
+
+@frozen
+class Bytes:
+    """A body in memory.
+
+    Attributes:
+        data: All of it.
+        pause: Seconds before every chunk.
+    """
+
+    data: bytes
+    pause: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self.data)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the chunks."""
+        for start in range(0, len(self.data), CHUNK_BYTES):
+            await trio.sleep(self.pause)
+            yield self.data[start : start + CHUNK_BYTES]

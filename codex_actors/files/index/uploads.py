@@ -297,7 +297,7 @@ class FinishUpload:
             content_type=file.content_type,
             checksum=key.checksum,
             uploaded_at=from_milliseconds(transaction.now),
-            expires_at=finished.expires_at,
+            expires_at=_moment(_optional(finished.expires_at)),  # as it will be told again
         )
 
 
