@@ -98,14 +98,6 @@ class Disk:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
 
-    def write_at(self, descriptor: int, data: bytes | memoryview, position: int) -> None:
-        """Write all of `data` from a position on."""
-        rest = memoryview(data)
-        while rest:
-            written = os.pwrite(descriptor, rest, position)
-            rest = rest[written:]
-            position += written
-
     def backdate(self, descriptor: int) -> None:
         """Set the modification time of a complete file to one that no later write can leave.
 

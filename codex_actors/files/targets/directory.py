@@ -125,13 +125,10 @@ class _Writing:
     before: Hasher  # fed what came before the part in hand
     now: Hasher
 
-    def start(self) -> None:
-        """Begin a part, or begin it again."""
-        self.now = self.before.copy()
-
     def write(self, data: bytes, position: int) -> None:
-        """Write some of it. Blocking."""
-        self.disk.write_at(self.descriptor, data, position)
+        """Write some of a part; blocking."""
+        os.lseek(self.descriptor, position, os.SEEK_SET)
+        self.disk.write(self.descriptor, data)
         self.now.update(data)
 
     def keep(self) -> None:
@@ -157,7 +154,7 @@ class _Session:
     async def send_part(self, file: Outgoing, remote: Remote, part: Part, body: Body) -> Receipt:
         del file
         writing = self._of(remote)
-        writing.start()
+        writing.now = writing.before.copy()  # also when the part is sent again
         position = part.offset
         waiting = bytearray()
         async for chunk in body:
@@ -254,16 +251,8 @@ class _Session:
 
     def _join(self) -> Claim:
         self.path.mkdir(parents=True, exist_ok=True)
-        for attempt in range(_ATTEMPTS):
-            if self._claim is not None:
-                break
-            try:
-                self._claim = claim(self.layout, self.disk)
-            except SystemCallError as error:
-                # Somebody else's last session has removed the folder of folders just then.
-                if error.errno != errno.ENOENT or attempt == _ATTEMPTS - 1:
-                    raise
-        assert self._claim is not None  # noqa: S101 - or the last attempt has raised
+        if self._claim is None:
+            self._claim = claim(self.layout, self.disk)
         return self._claim
 
     def _wrap(self, file: Outgoing, remote: Remote, writing: _Writing) -> Path:
