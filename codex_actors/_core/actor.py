@@ -4,14 +4,13 @@ What runs an actor is its incarnation (`actor_life`); this module knows only the
 of it that actors see.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
 from .errors import ActorError
 from .exits import NORMAL, ExitReason
-from .handlers import Handler, collect
+from .handlers import NO_HANDLERS, Handlers, collect
 from .messages import Info
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Actor:
     not outlive a crash belongs there; `self.ref` and the rest exist from `init` on.
     """
 
-    __handlers__: ClassVar[Mapping[type, Handler]] = {}
+    __handlers__: ClassVar[Handlers] = NO_HANDLERS
     _life: "ActorLife | None" = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

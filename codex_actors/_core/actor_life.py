@@ -19,10 +19,9 @@ from .errors import IgnoreChild, UnhandledMessage
 from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
 from .exits import KILLED, NORMAL, ExitKind, ExitReason
 from .fault_points import INJECTOR, FaultInjector
-from .handlers import Handler, HandlerKind
+from .handlers import Handlers
 from .incarnation import Incarnation
 from .leave import Manner
-from .mailbox import WAKE
 from .messages import Down, Info
 from .monitors import Monitor
 from .timers import Timer
@@ -47,7 +46,6 @@ class ActorLife(Incarnation):
     __slots__ = (
         "_cleanup",
         "_deferred",
-        "_draining",
         "_in_hand",
         "_infos",
         "_injector",
@@ -68,7 +66,6 @@ class ActorLife(Incarnation):
         self._in_hand: object = None
         self._since = 0.0
         self._deferred: dict[PendingCall, None] = {}
-        self._draining = place.draining
         # Whether to end before the next message.
         self._leaving = False
         self._own_reason: ExitReason | None = None
@@ -117,9 +114,7 @@ class ActorLife(Incarnation):
         return timer
 
     def _check_handles(self, info: type) -> None:
-        handlers = self.place.handlers or {}
-        handler = handlers.get(info)
-        if handler is None or handler.kind is not HandlerKind.INFO:
+        if self.place.handlers is None or info not in self.place.handlers.infos:
             raise UnhandledMessage(f"{self.place.path} has no handler for {info.__name__}")
 
     # Infos, beside the mailbox
@@ -202,9 +197,10 @@ class ActorLife(Incarnation):
         self.acknowledge()
         return actor
 
-    async def _serve(self, actor: Actor, handlers: Any) -> None:
+    async def _serve(self, actor: Actor, handlers: Handlers) -> None:
         self._injector = INJECTOR.get()
-        mailbox = self.place.mailbox
+        place = self.place
+        mailbox = place.mailbox
         budget = _BATCH
         while True:
             while self._infos and not self._leaving:
@@ -216,19 +212,13 @@ class ActorLife(Incarnation):
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
                 continue
-            try:
-                try:
-                    item = mailbox.next_nowait()
-                except trio.WouldBlock:
-                    item = await mailbox.next()
-                    budget = _BATCH
-            except trio.EndOfChannel:
-                return  # drained
-            if item is WAKE:
+            item = mailbox.take()
+            if item is None:
+                if not place.open:
+                    return  # drained
+                await mailbox.wait()
+                budget = _BATCH
                 continue
-            if self._leaving:
-                self._hand_back(item)
-                return
             budget -= 1
             if type(item) is PendingCall:
                 if not item.settled:
@@ -236,30 +226,24 @@ class ActorLife(Incarnation):
             else:
                 await self._handle_cast(actor, handlers, item)
 
-    def _hand_back(self, item: object) -> None:
-        """A message came out of the channel, then the wish to end was seen before it."""
-        if self.asked is None or self.place.keeps_queue(self):
-            self.place.mailbox.keep(item)
-        elif isinstance(item, PendingCall):
-            item.died(self.asked)
-
-    async def _handle_call(self, actor: Actor, handlers: Any, pending: PendingCall) -> None:
-        handler: Handler | None = handlers.get(type(pending.message))
-        if handler is None or handler.kind is not HandlerKind.CALL:
-            pending.fail(self.place.unhandled(pending.message))
+    async def _handle_call(self, actor: Actor, handlers: Handlers, pending: PendingCall) -> None:
+        message = pending.message
+        handler = handlers.calls.get(type(message))
+        if handler is None:
+            pending.fail(self.place.unhandled(message))
             return
         self._in_hand = pending
-        self._since = trio.current_time()
+        self._since = self.place.tree.now()
         try:
             if self._injector is not None:
-                await self._injector.on_message(self.place.ref, pending.message)
+                await self._injector.on_message(self.place.ref, message)
             if handler.deferred:
                 self._defer(pending)
-                await handler.function(actor, pending.message, Reply[Any](pending))
+                await handler.function(actor, message, Reply[Any](pending))
                 if pending.caller is not None and not pending.settled:
                     pending.caller.waiting_for = None  # the answer may come from anywhere now
             else:
-                pending.answer(await handler.function(actor, pending.message))
+                pending.answer(await handler.function(actor, message))
         except handler.raises as answer:
             pending.fail(answer)
         # Not in a finally: after a crash the message is still in hand, and `_end` fails it.
@@ -273,26 +257,26 @@ class ActorLife(Incarnation):
     def _settled(self, pending: PendingCall) -> None:
         self._deferred.pop(pending, None)
 
-    async def _handle_cast(self, actor: Actor, handlers: Any, message: object) -> None:
-        handler: Handler | None = handlers.get(type(message))
-        if handler is None or handler.kind is not HandlerKind.CAST:
+    async def _handle_cast(self, actor: Actor, handlers: Handlers, message: object) -> None:
+        handler = handlers.casts.get(type(message))
+        if handler is None:
             name = type(message).__name__
             self.place.tree.hub.emit(CastUnhandled(path=self.place.path, message=name))
             return
         self._in_hand = message
-        self._since = trio.current_time()
+        self._since = self.place.tree.now()
         if self._injector is not None:
             await self._injector.on_message(self.place.ref, message)
         await handler.function(actor, message)
         self._in_hand = None
         self.place.handled += 1
 
-    async def _handle_info(self, actor: Actor, handlers: Any, info: Info) -> None:
+    async def _handle_info(self, actor: Actor, handlers: Handlers, info: Info) -> None:
         self._in_hand = info
-        self._since = trio.current_time()
+        self._since = self.place.tree.now()
         if self._injector is not None:
             await self._injector.on_message(self.place.ref, info)
-        await handlers[type(info)].function(actor, info)
+        await handlers.infos[type(info)].function(actor, info)
         self._in_hand = None
         self.place.handled += 1
 
@@ -301,11 +285,9 @@ class ActorLife(Incarnation):
     def ask_kindly(self, manner: Manner) -> None:
         """See `Incarnation.ask_kindly`: after the message in hand, or after all of them."""
         if manner is Manner.DRAIN:
-            self._draining = True
             if self.place.open:
                 self.place.close_admission()
         else:
-            self._draining = False
             self._leaving = True
             self.place.mailbox.wake()
 

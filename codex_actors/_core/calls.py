@@ -8,10 +8,19 @@ task is rescheduled directly, so an answer can never be taken for another call's
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
 import outcome
 import trio
+from trio.lowlevel import (
+    Abort,
+    Task,
+    cancel_shielded_checkpoint,
+    checkpoint_if_cancelled,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from .errors import ActorDied, CallTimeout, ReplyDropped
 
@@ -22,6 +31,10 @@ if TYPE_CHECKING:
     from .place import Place
 
 R = TypeVar("R")
+
+# What is left of an outcome that was handed over: the error would keep alive its traceback,
+# and that the call.
+_TAKEN: Final = outcome.Value(None)
 
 
 class PendingCall:
@@ -52,7 +65,7 @@ class PendingCall:
         self.timeout = timeout
         self.on_settled: Callable[[PendingCall], object] | None = None
         self._outcome: outcome.Outcome[Any] | None = None
-        self._parked: trio.lowlevel.Task | None = None
+        self._parked: Task | None = None
         self._deadline: Deadline | None = None
         self._room: trio.CancelScope | None = None
 
@@ -84,8 +97,9 @@ class PendingCall:
         if self.on_settled is not None:
             self.on_settled(self)
         if self._parked is not None:
-            trio.lowlevel.reschedule(self._parked, result)
+            reschedule(self._parked, result)
             self._parked = None
+            self._outcome = _TAKEN
         elif self._room is not None:
             self._room.cancel()
 
@@ -97,41 +111,51 @@ class PendingCall:
             )
         )
 
-    async def post(self) -> None:
-        """Wait for room in the mailbox, within the call's own timeout."""
-        if self.timeout < math.inf:
-            self._deadline = self.place.tree.deadlines.add(
-                trio.current_time() + self.timeout, self._time_out
-            )
+    async def ask(self) -> Any:
+        """Send it and wait for the answer; raises what the call was failed with."""
+        await checkpoint_if_cancelled()
+        mailbox, tree = self.place.mailbox, self.place.tree
+        due = tree.now() + self.timeout
+        idle = mailbox.has_reader
+        queued = mailbox.offer(self)
+        if idle:
+            # It has had a step after two of ours, and most answers come in that one: to wait
+            # for it costs less than to set a deadline and to take it back.
+            await cancel_shielded_checkpoint()
+            if self._outcome is None:
+                await cancel_shielded_checkpoint()
+        if self._outcome is None:
+            if due < math.inf:
+                self._deadline = tree.deadlines.add(due, self._time_out)
+            if not queued:
+                await self._wait_for_room()
+        if self._outcome is None:
+            self._parked = current_task()
+            return await wait_task_rescheduled(self._give_up)
+        result, self._outcome = self._outcome, _TAKEN
+        return result.unwrap()
+
+    async def _wait_for_room(self) -> None:
         try:
             with trio.CancelScope() as self._room:
                 await self.place.mailbox.post(self)
+        except trio.ClosedResourceError:
+            self.abandon()
+            raise self.place.stopped() from None
         except BaseException:
             self.abandon()
             raise
         finally:
             self._room = None
 
-    async def wait(self) -> Any:
-        """The answer; raises what the call was failed with."""
-        if self._outcome is not None:
-            result, self._outcome = self._outcome, outcome.Value(None)
-            return result.unwrap()
-        if self._deadline is None and self.timeout < math.inf:
-            self._deadline = self.place.tree.deadlines.add(
-                trio.current_time() + self.timeout, self._time_out
-            )
-        self._parked = trio.lowlevel.current_task()
-        return await trio.lowlevel.wait_task_rescheduled(self._give_up)
-
-    def _give_up(self, _raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+    def _give_up(self, _raise_cancel: Callable[[], Any]) -> Abort:
         self._parked = None
         self.abandon()
-        return trio.lowlevel.Abort.SUCCEEDED
+        return Abort.SUCCEEDED
 
     def abandon(self) -> None:
         """The caller has gone: a queued call is skipped, a late answer dropped."""
-        self._settle(outcome.Value(None))
+        self._settle(_TAKEN)
 
 
 @final

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, overload
 
 import trio
 from attrs import frozen
@@ -49,6 +49,18 @@ class Handler:
     function: Callable[..., Awaitable[Any]]
     raises: tuple[type[Exception], ...] = ()
     deferred: bool = False
+
+
+@frozen
+class Handlers:
+    """The handlers of a class, each by the type of its message."""
+
+    calls: Mapping[type, Handler]
+    casts: Mapping[type, Handler]
+    infos: Mapping[type, Handler]
+
+
+NO_HANDLERS: Final = Handlers({}, {}, {})
 
 
 class _CallDecorator(Generic[M_co]):
@@ -160,8 +172,8 @@ def _check(message: object, base: type, decorator: str) -> None:
         raise TypeError(f"{decorator}: {message!r} is not a subclass of {base.__name__}")
 
 
-def collect(actor_class: type) -> Mapping[type, Handler]:
-    """The handlers of a class by message type; a subclass's override its bases'.
+def collect(actor_class: type) -> Handlers:
+    """The handlers of a class; a subclass's override its bases'.
 
     A method that overrides a handler without a decorator of its own still is the handler.
     """
@@ -172,7 +184,11 @@ def collect(actor_class: type) -> Mapping[type, Handler]:
                 found.pop(handler.message, None)
                 if _still_handles(actor_class, name, handler):
                     found[handler.message] = _rebound(actor_class, name, handler)
-    return found
+    calls, casts, infos = (
+        {message: handler for message, handler in found.items() if handler.kind is kind}
+        for kind in (HandlerKind.CALL, HandlerKind.CAST, HandlerKind.INFO)
+    )
+    return Handlers(calls, casts, infos)
 
 
 def _still_handles(actor_class: type, name: str, handler: Handler) -> bool:

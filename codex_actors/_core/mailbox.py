@@ -1,17 +1,21 @@
-"""A bounded mailbox on a Trio memory channel, which outlives the incarnations that read it.
+"""A bounded mailbox: a queue, the one reader who parks at it, and those who wait for room.
 
-Invariant: it belongs to a place, so a crash loses nothing that waits in it.  Control
-(stop, monitors, timers) never goes through the channel, where it would queue behind
-messages; it only wakes a parked reader with `WAKE`, for which there is always room,
-because a reader parks only at an empty channel.
+Invariant: it belongs to a place, so a crash loses nothing that waits in it, and a message
+leaves it only when it is handled next.  Control (stop, monitors, timers) never goes
+through the queue, where it would wait behind messages; it wakes the reader, who looks at
+what is beside the queue first.  Whether messages are admitted is for the place to know.
+
+Not a memory channel, which costs twice the memory and time, loses what it holds when its
+receiver closes, and hands a message over before the reader has seen the wish to end.
 """
 
-from collections.abc import Awaitable
-from typing import Any, Final
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
 
+import outcome
 import trio
-
-WAKE: Final = object()
+from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 
 class Mailbox:
@@ -21,73 +25,89 @@ class Mailbox:
         capacity: how many messages wait before senders must.
     """
 
-    __slots__ = ("_kept", "_receive", "_send", "capacity")
+    __slots__ = ("_items", "_limit", "_reader", "_senders", "capacity")
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
-        self._kept: Any = None
-        self._send, self._receive = trio.open_memory_channel[Any](capacity)
+        self._items: deque[Any] = deque()
+        # The capacity, and one more for an idle reader: what it will take does not wait.
+        self._limit = capacity
+        self._reader: Task | None = None
+        # Who waits for room, with their messages; while anybody does, the queue is full.
+        self._senders: OrderedDict[Task, Any] | None = None
 
     def __len__(self) -> int:
-        return self._receive.statistics().current_buffer_used + (self._kept is not None)
+        return len(self._items)
 
-    def post_nowait(self, item: object) -> None:
-        """Admit one message; `trio.WouldBlock` when there is no room."""
-        self._send.send_nowait(item)
+    @property
+    def has_reader(self) -> bool:
+        """Whether somebody is parked here, who will take the next message at once."""
+        return self._reader is not None
+
+    def offer(self, item: object) -> bool:
+        """Admit one message, unless there is no room."""
+        if len(self._items) >= self._limit:
+            return False
+        self._items.append(item)
+        if self._reader is not None:
+            self.wake()
+        return True
 
     async def post(self, item: object) -> None:
-        """Admit one message when there is room.
+        """Admit one message, for which there was no room, as soon as there is.
 
         Raises:
-            trio.ClosedResourceError: admission closed meanwhile.
-            trio.BrokenResourceError: the place was given up meanwhile.
+            trio.ClosedResourceError: the place stopped admitting messages meanwhile.
         """
-        await self._send.send(item)
+        if self._senders is None:
+            self._senders = OrderedDict()
+        senders, task = self._senders, current_task()
+        senders[task] = item
 
-    def next_nowait(self) -> Any:
-        """The oldest message; `trio.WouldBlock` or `trio.EndOfChannel` when there is none."""
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
-            return kept
-        return self._receive.receive_nowait()
+        def give_up(_raise_cancel: Callable[[], Any]) -> Abort:
+            del senders[task]
+            return Abort.SUCCEEDED
 
-    def next(self) -> Awaitable[Any]:
-        """The oldest message, or `WAKE`; to be awaited until there is one of them.
+        await wait_task_rescheduled(give_up)
 
-        Raises:
-            trio.EndOfChannel: admission is closed and nothing is left.
-        """
-        return self._receive.receive()
+    def take(self) -> Any:
+        """Take out the oldest message; None when there is none."""
+        items = self._items
+        if self._senders and len(items) <= self.capacity:
+            task, item = self._senders.popitem(last=False)
+            reschedule(task)
+            items.append(item)
+        return items.popleft() if items else None
 
-    def keep(self, item: object) -> None:
-        """Take back what `next` gave out but nobody began to handle: it is the oldest again."""
-        if item is not WAKE:
-            self._kept = item
+    async def wait(self) -> None:
+        """Park until there is something to look at: a message, the end of them, or control."""
+        self._reader = current_task()
+        self._limit = self.capacity + 1
+        await wait_task_rescheduled(self._leave)
+        self._limit = self.capacity
+
+    def _leave(self, _raise_cancel: Callable[[], Any]) -> Abort:
+        self._reader = None
+        self._limit = self.capacity
+        return Abort.SUCCEEDED
 
     def wake(self) -> None:
-        """Make a parked reader look at what is beside the channel."""
-        statistics = self._receive.statistics()
-        if statistics.tasks_waiting_receive and statistics.open_send_channels:
-            self._send.send_nowait(WAKE)
+        """Make a parked reader look around."""
+        if self._reader is not None:
+            reschedule(self._reader)
+            self._reader = None
 
     def close(self) -> None:
-        """Close admission, also to those who wait for room; what waits can still be read."""
-        self._send.close()
+        """Turn away those who wait for room; the reader may find that nothing more will come."""
+        if self._senders:
+            for task in self._senders:
+                reschedule(task, outcome.Error(trio.ClosedResourceError()))
+            self._senders = None
+        self.wake()
 
     def empty(self) -> list[Any]:
-        """Close, and take out all that waits."""
-        self._send.close()
-        taken: list[Any] = []
-        while True:
-            try:
-                taken.append(self.next_nowait())
-            except (trio.EndOfChannel, trio.ClosedResourceError):
-                break
-        self._receive.close()
-        return [item for item in taken if item is not WAKE]
-
-    def reopen(self) -> None:
-        """Admit again, into a new channel."""
-        self._send.close()
-        self._receive.close()
-        self._send, self._receive = trio.open_memory_channel[Any](self.capacity)
+        """Turn away those who wait for room, and take out all that waits."""
+        self.close()
+        taken = list(self._items)
+        self._items.clear()
+        return taken

@@ -13,7 +13,7 @@ import trio
 from .calls import PendingCall
 from .errors import ActorStopped, UnhandledMessage
 from .exits import NORMAL, ExitReason
-from .handlers import Handler, HandlerKind
+from .handlers import NO_HANDLERS, Handlers
 from .leave import Leave
 from .lifecycle import ChildState, is_legal
 from .mailbox import Mailbox
@@ -22,7 +22,7 @@ from .strategy import Restart
 from .waits import responsible_life
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from .deadlines import Deadline
     from .handles import DynamicSupervisor, Supervisor
@@ -83,9 +83,11 @@ class Place:
         self.mailbox = Mailbox(spec.mailbox_capacity if self.takes_messages else 0)
         actor_class = spec.actor_class
         # None as long as only a factory is known; then unknown messages are found out later.
-        self.handlers: Mapping[type, Handler] | None = (
-            actor_class.__handlers__ if actor_class is not None else None
-        )
+        self.handlers: Handlers | None = None
+        if actor_class is not None:
+            self.handlers = actor_class.__handlers__
+        elif not self.takes_messages:
+            self.handlers = NO_HANDLERS
         self.open = True
         self.draining = False
         # Will run again although `state` says terminated: a group restart is waiting for a
@@ -179,7 +181,7 @@ class Place:
         """
         if not self.open:
             raise self.stopped()
-        if (self.life is None or self.life.is_starting) and self.tree.dying:
+        if self.tree.dying and (self.life is None or self.life.is_starting):
             sender = responsible_life()
             if sender is not None and sender.dying and sender is not self.life:
                 raise self.stopped()
@@ -188,13 +190,17 @@ class Place:
         """The error for those who address this place in vain."""
         return ActorStopped(self.ref, self.last_reason)
 
-    def check_handles(self, message: object, kind: HandlerKind) -> None:
-        """Raise `UnhandledMessage` when it is known that the receiver has no handler."""
-        if self.handlers is None and self.takes_messages:
-            return  # the class is not known before the first start
-        handler = self.handlers.get(type(message)) if self.handlers is not None else None
-        if handler is None or handler.kind is not kind:
+    def check_call(self, message: object) -> None:
+        """Raise `UnhandledMessage` or `ActorStopped` when this call is known to be in vain."""
+        if self.handlers is not None and type(message) not in self.handlers.calls:
             raise self.unhandled(message)
+        self.check_open()
+
+    def check_cast(self, message: object) -> None:
+        """Raise `UnhandledMessage` or `ActorStopped` when this cast is known to be in vain."""
+        if self.handlers is not None and type(message) not in self.handlers.casts:
+            raise self.unhandled(message)
+        self.check_open()
 
     def unhandled(self, message: object) -> UnhandledMessage:
         """The error for a message that its receiver does not know."""
@@ -206,7 +212,6 @@ class Place:
     def admit(self) -> None:
         """Admit messages (again)."""
         if not self.open:
-            self.mailbox.reopen()
             self.open = True
             self.draining = False
             self.notify()
@@ -222,8 +227,6 @@ class Place:
         for item in self.mailbox.empty():
             if isinstance(item, PendingCall):
                 item.died(reason)
-        if self.open:
-            self.mailbox.reopen()
 
     def close_admission(self) -> None:
         """Begin to drain: nothing more comes in, what waits is still handled."""

@@ -1,13 +1,13 @@
 """ActorRef: the address of a child, by which it is called, cast to, stopped and awaited."""
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+from typing import TYPE_CHECKING, TypeVar, cast, final
 
 import trio
+from trio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled, in_trio_run
 
 from .calls import PendingCall
 from .errors import MailboxFull
 from .exits import NORMAL, ExitReason
-from .handlers import HandlerKind
 from .leave import Leave, Manner
 from .lifecycle import ChildState
 from .messages import Call, Cast
@@ -73,29 +73,17 @@ class ActorRef:
         if not timeout >= 0:
             raise ValueError(f"timeout: {timeout!r} is not a number of seconds from 0")
         place = self._place
-        place.check_handles(message, HandlerKind.CALL)
-        place.check_open()
+        place.check_call(message)
         life = current_life()
         pending = PendingCall(message, place, life, timeout)
         if life is None:
-            return cast("R", await self._ask(pending))
+            return cast("R", await pending.ask())
         check_call(life, place)
         life.begin_wait(place, pending.fail)
         try:
-            return cast("R", await self._ask(pending))
+            return cast("R", await pending.ask())
         finally:
             life.end_wait()
-
-    async def _ask(self, pending: PendingCall) -> Any:
-        mailbox = self._place.mailbox
-        try:
-            mailbox.post_nowait(pending)
-        except trio.WouldBlock:
-            try:
-                await pending.post()
-            except (trio.ClosedResourceError, trio.BrokenResourceError):
-                raise self._place.stopped() from None
-        return await pending.wait()
 
     @trio.lowlevel.enable_ki_protection
     async def cast(self, message: Cast) -> None:
@@ -110,15 +98,10 @@ class ActorRef:
         Always a checkpoint; cancelled, the message was not sent.
         """
         place = self._place
-        place.check_handles(message, HandlerKind.CAST)
-        place.check_open()
-        await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            place.mailbox.post_nowait(message)
-        except trio.WouldBlock:
-            pass
-        else:
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        place.check_cast(message)
+        await checkpoint_if_cancelled()
+        if place.mailbox.offer(message):
+            await cancel_shielded_checkpoint()
             return
         life = current_life()
         if life is not None:
@@ -128,7 +111,7 @@ class ActorRef:
                 if life is not None:
                     life.begin_wait(place, lambda _error: hopeless.cancel())
                 await place.mailbox.post(message)
-        except (trio.ClosedResourceError, trio.BrokenResourceError):
+        except trio.ClosedResourceError:
             raise place.stopped() from None
         finally:
             if life is not None:
@@ -146,16 +129,12 @@ class ActorRef:
             UnhandledMessage: the actor has no handler for this type.
             RuntimeError: called from a thread; use `trio.from_thread.run_sync`.
         """
-        if not trio.lowlevel.in_trio_run():
+        if not in_trio_run():
             raise RuntimeError("cast_nowait from a thread: call it by trio.from_thread.run_sync")
         place = self._place
-        place.check_handles(message, HandlerKind.CAST)
-        place.check_open()
-        try:
-            place.mailbox.post_nowait(message)
-        except trio.WouldBlock:
-            full = f"{place.path} has {place.mailbox.capacity} messages waiting"
-            raise MailboxFull(full) from None
+        place.check_cast(message)
+        if not place.mailbox.offer(message):
+            raise MailboxFull(f"{place.path} has {place.mailbox.capacity} messages waiting")
 
     # The end
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import trio
+
 from .deadlines import Deadlines
 from .events import EventHandler, EventHub
 
@@ -27,7 +29,16 @@ class Tree:
         handlers: the first event handlers.
     """
 
-    __slots__ = ("deadlines", "dying", "hub", "make_handle", "make_life", "make_ref", "waiting")
+    __slots__ = (
+        "deadlines",
+        "dying",
+        "hub",
+        "make_handle",
+        "make_life",
+        "make_ref",
+        "now",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -40,6 +51,8 @@ class Tree:
         self.make_ref = make_ref
         self.make_handle = make_handle
         self.hub = EventHub(handlers)
+        # As `trio.current_time`, which looks the clock up every time.
+        self.now = trio.lowlevel.current_clock().current_time
         self.deadlines = Deadlines()
         # Who has been told to end, and who waits for another place: both are mostly empty.
         self.dying: set[Incarnation] = set()

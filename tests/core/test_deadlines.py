@@ -66,6 +66,27 @@ async def test_a_deadline_behind_one_that_fired_is_forgotten_too(mock_clock: Moc
         assert await _next_deadline() == math.inf
 
 
+async def test_a_call_to_an_idle_actor_is_timed_from_its_sending(mock_clock: MockClock) -> None:
+    """Not from the moment that it turned out to take longer than a step."""
+    board = Board()
+
+    async def think_long(_desk: Desk) -> None:
+        mock_clock.jump(4.0)
+        await trio.sleep_forever()
+
+    async with (
+        open_supervisor(SupervisorSpec([board.spec("desk", shutdown=0)])) as root,
+        trio.open_nursery() as nursery,
+    ):
+        await wait_all_tasks_blocked()
+
+        asked = await ask(nursery, root["desk"], Do(think_long), timeout=10)
+
+        assert await _next_deadline() == 6.0
+        root["desk"].kill()
+        assert isinstance(await asked.error(), ActorDied)
+
+
 async def test_a_thousand_open_calls_are_one_deadline(autojump_clock: MockClock) -> None:
     """Each times out at its own time, in order."""
     board = Board()
