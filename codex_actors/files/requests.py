@@ -57,7 +57,7 @@ class Patience:
         self.scope.deadline = trio.current_time() + self.seconds
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Requests:
     """The requests of one upload.
 
@@ -66,12 +66,18 @@ class Requests:
         retry: The settings.
         draw: Gives a number drawn evenly from 0 to 1.
         on_retry: Told before every pause.
+        step: What was asked last; see `UploadError`.
     """
 
     what: str
     retry: Retry
     draw: Callable[[], float]
     on_retry: Callable[[Retrying], object]
+    step: str = "check"
+
+    async def ask(self, step: str, request: Callable[[Patience], Awaitable[T]]) -> T:
+        """Make a request that may be repeated until it succeeds; see `repeat`."""
+        return await self.repeat(step, lambda: self.once(request))
 
     async def once(
         self, request: Callable[[Patience], Awaitable[T]], *, repeatable: bool = True
@@ -99,6 +105,7 @@ class Requests:
         # With it come tenacity and more, which only an upload needs.
         from stamina import retry_context  # noqa: PLC0415
 
+        self.step = step
         failures = 0
 
         def judge(error: Exception) -> bool | float:

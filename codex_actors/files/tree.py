@@ -29,10 +29,11 @@ from codex_actors.files.actors.registry import AttachmentRegistry
 from codex_actors.files.actors.stage import StageJob, stage
 from codex_actors.files.actors.stage_small import SmallJob, stages
 from codex_actors.files.actors.sweeper import Sweeper
-from codex_actors.files.actors.upload import CLEANUP_SECONDS, UploadJob, upload
+from codex_actors.files.actors.upload import CLEANUP_SECONDS, upload
 from codex_actors.files.environment import Environment, Seams
 from codex_actors.files.model import FilesConfig
 from codex_actors.files.telemetry import EventHandler
+from codex_actors.files.undertaking import UploadJob
 
 __all__ = ["files_spec", "small_spec", "stage_spec", "tree_of", "upload_spec"]
 

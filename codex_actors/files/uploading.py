@@ -16,7 +16,7 @@ from attrs import Attribute, field, frozen
 from codex_actors import ActorDied, ActorRef, ActorStopped
 from codex_actors.files import telemetry
 from codex_actors.files.access import Access
-from codex_actors.files.actors.upload import CLEANUP_SECONDS, CollectUpload, UploadJob
+from codex_actors.files.actors.upload import CLEANUP_SECONDS, CollectUpload
 from codex_actors.files.errors import FilesError, InvalidConfig, TargetLimitExceeded
 from codex_actors.files.flights import Flights, Launched
 from codex_actors.files.index.leasing import ReleaseLease
@@ -27,6 +27,7 @@ from codex_actors.files.progress import Broadcast, Progress
 from codex_actors.files.retry import Retry
 from codex_actors.files.targets.protocol import Target
 from codex_actors.files.tree import upload_spec
+from codex_actors.files.undertaking import UploadJob
 
 __all__ = ["UploadRequest", "Uploader", "Verify", "Watcher"]
 

@@ -23,7 +23,7 @@ from codex_actors.files import (
     UploadedFile,
     UploadError,
 )
-from codex_actors.files.actors.upload import parts_of
+from codex_actors.files.parts import parts_of
 from codex_actors.files.store.disk import Disk
 from codex_actors.files.targets.protocol import Part
 from codex_actors.testing import Stall

@@ -17,17 +17,19 @@ from uploads_support import CHILD, DATA, PART, PATIENT, Bytes, in_parts, opened,
 
 from codex_actors import ActorDied
 from codex_actors.files import Progress, UploadedFile, UploadOutcomeUnknown
-from codex_actors.files.index.uploads import (
-    Busy,
-    ClaimUpload,
+from codex_actors.files.index.upload_records import (
     FindMD5,
     FinishUpload,
-    ForgetOldUploads,
-    Pending,
     RecordMaking,
     RecordMD5,
     RecordPart,
     RecordRemote,
+)
+from codex_actors.files.index.uploads import (
+    Busy,
+    ClaimUpload,
+    ForgetOldUploads,
+    Pending,
     UploadKey,
     dismiss,
     enlist,
