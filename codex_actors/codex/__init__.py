@@ -1,17 +1,28 @@
 """Codex turns with attachments that truly arrive.
 
-`codex exec` drops what it cannot read and reports success. Here every attachment is judged before
-the turn starts: it arrives as an image, it is named in the prompt with a path that can be read
-while the turn runs, or the turn is refused. Start reading at `routing`, then `exec`.
+Codex drops what it cannot read and reports success. Here every attachment is judged before the
+turn starts: it arrives as an image, it is named in the prompt with a path that can be read while
+the turn runs, or the turn is refused. Start reading at `routing`, then `exec` (one turn, one
+process) or `app_server` (threads in a process that stays).
 """
 
+from codex_actors.codex.app_server.opening import AppServer as AppServer
+from codex_actors.codex.app_server.opening import open_app_server as open_app_server
+from codex_actors.codex.app_server.records import ThreadAttachment as ThreadAttachment
+from codex_actors.codex.app_server.thread import Thread as Thread
 from codex_actors.codex.binary import find_codex as find_codex
+from codex_actors.codex.delivery import Leaser as Leaser
+from codex_actors.codex.errors import CodexDied as CodexDied
 from codex_actors.codex.errors import CodexError as CodexError
 from codex_actors.codex.errors import CodexNotFound as CodexNotFound
 from codex_actors.codex.errors import DeliveryError as DeliveryError
 from codex_actors.codex.errors import InvalidPrompt as InvalidPrompt
 from codex_actors.codex.errors import InvalidTimeout as InvalidTimeout
+from codex_actors.codex.errors import NotRecorded as NotRecorded
+from codex_actors.codex.errors import RequestRefused as RequestRefused
+from codex_actors.codex.errors import TurnInterrupted as TurnInterrupted
 from codex_actors.codex.errors import TurnTimeout as TurnTimeout
+from codex_actors.codex.events import AttachmentNotRecorded as AttachmentNotRecorded
 from codex_actors.codex.events import ErrorReported as ErrorReported
 from codex_actors.codex.events import Event as Event
 from codex_actors.codex.events import Item as Item
@@ -24,7 +35,6 @@ from codex_actors.codex.events import TurnFailed as TurnFailed
 from codex_actors.codex.events import TurnStarted as TurnStarted
 from codex_actors.codex.events import UnknownEvent as UnknownEvent
 from codex_actors.codex.events import Usage as Usage
-from codex_actors.codex.exec import Leaser as Leaser
 from codex_actors.codex.exec import TurnEvents as TurnEvents
 from codex_actors.codex.exec import exec_turn as exec_turn
 from codex_actors.codex.exec import open_exec_turn as open_exec_turn

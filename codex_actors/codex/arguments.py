@@ -1,4 +1,4 @@
-"""Owns the argument vector of `codex exec`. Pure.
+"""Owns the argument vector of `codex exec`, and what a turn is asked with. Pure.
 
 Invariant: every value arrives as one value: `--` stands before the prompt, for `-i` would swallow
 it, and what could be taken for an option or for "read standard input" goes by standard input. Must
@@ -7,10 +7,11 @@ not start anything.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codex_actors.codex.errors import InvalidPrompt
+from codex_actors.codex.errors import InvalidPrompt, InvalidTimeout
 from codex_actors.codex.toml import config_arguments
 
 if TYPE_CHECKING:
@@ -18,10 +19,24 @@ if TYPE_CHECKING:
 
     from codex_actors.codex.options import ThreadOptions
 
-__all__ = ["MAX_ARGUMENT", "check_prompt", "exec_arguments", "goes_by_stdin"]
+__all__ = ["MAX_ARGUMENT", "check_prompt", "check_timeout", "exec_arguments", "goes_by_stdin"]
 
 MAX_ARGUMENT = 100_000
 """Bytes: Linux takes at most 131,071 in one argument."""
+
+
+def check_timeout(timeout: float | None) -> float:
+    """Return the seconds that a turn may take, infinity for None.
+
+    Raises:
+        InvalidTimeout: It is not positive.
+    """
+    seconds = math.inf if timeout is None else timeout
+    if not seconds > 0:  # So that NaN is refused too.
+        raise InvalidTimeout(
+            f"the timeout is {timeout!r}: give a positive number of seconds, or None for no limit"
+        )
+    return seconds
 
 
 def check_prompt(prompt: str) -> None:

@@ -14,7 +14,19 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-__all__ = ["open_background"]
+__all__ = ["open_background", "wait_first"]
+
+
+async def wait_first(*events: trio.Event) -> None:
+    """Wait until one of the events is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(wait, event)
 
 
 @asynccontextmanager

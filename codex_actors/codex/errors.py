@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from codex_actors.files import Attachment
+    from codex_actors.files import Attachment, UploadedFile
 
 __all__ = [
+    "CodexDied",
     "CodexError",
     "CodexNotFound",
     "DeliveryError",
     "InvalidPrompt",
     "InvalidTimeout",
+    "NotRecorded",
+    "RequestRefused",
+    "TurnInterrupted",
     "TurnTimeout",
 ]
 
@@ -61,15 +65,43 @@ class TurnTimeout(CodexError, trio.TooSlowError):
     """The turn took longer than its `timeout`; codex and what it had started were ended."""
 
 
+class TurnInterrupted(CodexError):
+    """The turn was ended by `interrupt` before it had completed."""
+
+
+class CodexDied(CodexError):
+    """The app-server ended, or was ended, while something was asked of it.
+
+    It is started again; whether what was asked has been done is not known.
+    """
+
+
+class RequestRefused(CodexError):
+    """The app-server refused a request.
+
+    Attributes:
+        code: The JSON-RPC error code, for example -32602.
+    """
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotRecorded(CodexError, ValueError):
+    """An attachment cannot be recorded with a thread; nothing was sent."""
+
+
 class DeliveryError(CodexError):
     """An attachment would not arrive, so the turn was not started.
 
     Attributes:
-        attachment: The attachment that is refused.
+        attachment: The attachment that is refused, or the address that was given for one.
         reason: Why, and what to do.
     """
 
-    def __init__(self, attachment: Attachment, reason: str) -> None:
-        super().__init__(f"attachment {attachment.name!r} cannot be delivered: {reason}")
+    def __init__(self, attachment: Attachment | UploadedFile | str, reason: str) -> None:
+        name = attachment if isinstance(attachment, str) else attachment.name
+        super().__init__(f"attachment {name!r} cannot be delivered: {reason}")
         self.attachment = attachment
         self.reason = reason

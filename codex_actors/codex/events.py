@@ -1,4 +1,4 @@
-"""Owns the events of `codex exec --json` as values, and reading one from a line.
+"""Owns the events of a turn as values, and reading one from a line of `codex exec --json`.
 
 Invariant: a line that codex prints becomes exactly one event; kinds that are not known yet become
 `UnknownEvent`, for codex adds some with every release; anything else is `NotAnEvent`. Must not know
@@ -13,6 +13,7 @@ from typing import Any, cast
 from attrs import field, fields_dict, frozen
 
 __all__ = [
+    "AttachmentNotRecorded",
     "ErrorReported",
     "Event",
     "Item",
@@ -103,6 +104,17 @@ class ErrorReported:
 
 
 @frozen
+class AttachmentNotRecorded:
+    """An attachment reached the model, but its record with the thread could not be made.
+
+    Only turns of the app-server have it. The record is tried again with the thread's next turn.
+    """
+
+    name: str
+    reason: str
+
+
+@frozen
 class TurnCompleted:
     """The turn ended well."""
 
@@ -131,6 +143,7 @@ Event = (
     | ItemUpdated
     | ItemCompleted
     | ErrorReported
+    | AttachmentNotRecorded
     | TurnCompleted
     | TurnFailed
     | UnknownEvent

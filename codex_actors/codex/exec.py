@@ -6,48 +6,34 @@ has exited; then the links go, then the leases. Must not know how files are stor
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import IO, TYPE_CHECKING, Protocol, final
+from typing import IO, TYPE_CHECKING, final
 
 import trio
 
-from codex_actors.codex.arguments import check_prompt, exec_arguments, goes_by_stdin
+from codex_actors.codex.arguments import check_prompt, check_timeout, exec_arguments, goes_by_stdin
 from codex_actors.codex.binary import find_codex
-from codex_actors.codex.errors import CodexError, DeliveryError, InvalidTimeout, TurnTimeout
+from codex_actors.codex.delivery import Leaser, OpenDelivery, open_delivery
+from codex_actors.codex.errors import CodexError, DeliveryError, TurnTimeout
 from codex_actors.codex.events import Event, NotAnEvent, TurnCompleted, TurnFailed, parse_event
-from codex_actors.codex.inspection import inspect_attachment
 from codex_actors.codex.lines import LineTooLong, Tail
-from codex_actors.codex.links import open_links
-from codex_actors.codex.manifest import prompt_with_manifest
 from codex_actors.codex.process import STDERR_KEPT, CodexProcess, open_codex_process
 from codex_actors.codex.redact import redactor
 from codex_actors.codex.result import TurnResult, turn_result
-from codex_actors.codex.routing import Delivery, Route, plan_delivery
-from codex_actors.files import AttachmentNotFound
+from codex_actors.codex.routing import Route
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from codex_actors.codex.options import ThreadOptions
-    from codex_actors.files import Attachment
 
-__all__ = ["Leaser", "TurnEvents", "exec_turn", "open_exec_turn"]
+__all__ = ["TurnEvents", "exec_turn", "open_exec_turn"]
 
 STDERR_SHOWN = 4_000
 EXCERPT = 200
-
-
-class Leaser(Protocol):
-    """The part of `codex_actors.files.Files` that a turn needs."""
-
-    def lease(self, attachment: Attachment, /) -> AbstractAsyncContextManager[object]:
-        """Keep the attachment's file in place while the block runs."""
-        ...
 
 
 async def exec_turn(
@@ -88,11 +74,7 @@ async def open_exec_turn(
         CodexError: From the iteration, when the turn fails.
         TurnTimeout: When the block is left because `timeout` has passed.
     """
-    seconds = math.inf if timeout is None else timeout
-    if not seconds > 0:  # So that NaN is refused too.
-        raise InvalidTimeout(
-            f"the timeout is {timeout!r}: give a positive number of seconds, or None for no limit"
-        )
+    seconds = check_timeout(timeout)
     check_prompt(prompt)
     tail = Tail(size=STDERR_KEPT)
     redact = redactor(options.env or {}, os.environ)
@@ -186,30 +168,21 @@ async def _open_turn(
 ) -> AsyncGenerator[TurnEvents]:
     environ = {**os.environ, **(options.env or {})}
     async with AsyncExitStack() as stack:
-        deliveries = await _deliveries(options, files, stack)
+        delivery = await stack.enter_async_context(open_delivery(options.attachments, files))
+        _check_detail(options, delivery)
         binary = await trio.to_thread.run_sync(
             lambda: find_codex(options.codex_path, environ=environ)
         )
-        targets = {delivery.link_name: delivery.attachment.path for delivery in deliveries}
-        directory = await stack.enter_async_context(open_links(targets))
-        text = prompt_with_manifest(
-            prompt,
-            [
-                (d.attachment, directory / d.link_name)
-                for d in deliveries
-                if d.route is not Route.IMAGE
-            ],
-        )
-        images = [directory / d.link_name for d in deliveries if d.route is Route.IMAGE]
+        text = delivery.prompt(prompt)
         stdin = None
         if goes_by_stdin(text):
             stdin = stack.enter_context(
-                await trio.to_thread.run_sync(_prompt_file, directory / "prompt", text)
+                await trio.to_thread.run_sync(_prompt_file, delivery.directory / "prompt", text)
             )
         try:
             process = await stack.enter_async_context(
                 open_codex_process(
-                    [str(binary), *exec_arguments(options, images, text)],
+                    [str(binary), *exec_arguments(options, delivery.images(), text)],
                     env=environ,
                     cwd=options.cwd,
                     stdin=stdin,
@@ -221,28 +194,14 @@ async def _open_turn(
         yield TurnEvents(process, tail, redact)
 
 
-async def _deliveries(
-    options: ThreadOptions, files: Leaser, stack: AsyncExitStack
-) -> tuple[Delivery, ...]:
-    """Lease every attachment for as long as `stack` lives, and decide how each is delivered."""
-    for attachment in options.attachments:
-        try:
-            await stack.enter_async_context(files.lease(attachment))
-        except AttachmentNotFound as error:
-            raise DeliveryError(attachment, "it is not staged any more: stage it again") from error
-    judged = [
-        (attachment, await trio.to_thread.run_sync(inspect_attachment, attachment))
-        for attachment in options.attachments
-    ]
-    deliveries = plan_delivery(judged)
+def _check_detail(options: ThreadOptions, delivery: OpenDelivery) -> None:
     if options.image_detail == "original":
-        for delivery in deliveries:
-            if delivery.route is Route.IMAGE:
+        for planned in delivery.deliveries:
+            if planned.route is Route.IMAGE:
                 raise DeliveryError(
-                    delivery.attachment,
+                    planned.attachment,
                     "codex exec sends images with detail high, not original: drop image_detail",
                 )
-    return deliveries
 
 
 def _prompt_file(path: Path, text: str) -> IO[bytes]:

@@ -1,9 +1,10 @@
 """Owns a codex process and everything it started.
 
 Invariant: when the block ends, codex has exited and no process of its group is left, in bounded
-time, however the block ends. Unless codex exited with status 0, neither is any process that codex
-had started outside its group: codex runs the agent's commands in sessions of their own, which
-outlive it when the sandbox is `danger-full-access`. Must not know codex's arguments or events.
+time, however the block ends. Unless codex exited with status 0 and was not to be ended thoroughly,
+neither is any process that codex had started outside its group: codex runs the agent's commands in
+sessions of their own, which outlive it when the sandbox is `danger-full-access`. Must not know
+codex's arguments or events.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ _PROC = Path("/proc")
 class CodexProcess:
     """A running codex. Obtained from `open_codex_process`."""
 
-    def __init__(self, process: trio.Process, marker: str, tail: Tail) -> None:
+    def __init__(self, process: trio.Process, marker: str, tail: Tail, *, thorough: bool) -> None:
         if process.stdout is None or process.stderr is None:
             raise ValueError("a CodexProcess needs its output piped")
         self._process = process
         self._marker = marker
         self._tail = tail
+        self._thorough = thorough
         self._group_swept = False
         self._stderr = process.stderr
         self.stdout = LineReader(process.stdout, max_line=MAX_LINE)
@@ -56,6 +58,13 @@ class CodexProcess:
     def pid(self) -> int:
         """The process id, which is its group's too."""
         return self._process.pid
+
+    @property
+    def stdin(self) -> trio.abc.SendStream:
+        """Where codex reads; for a process that was opened with `stdin=subprocess.PIPE`."""
+        if self._process.stdin is None:
+            raise ValueError("the standard input of this codex is no pipe")
+        return self._process.stdin
 
     async def wait(self) -> int:
         """Wait until codex has exited and its standard error is read; return the exit status."""
@@ -87,13 +96,13 @@ class CodexProcess:
                 self._signal_group(signal.SIGKILL)
                 await self._process.wait()
             self._sweep_group()
-            if self._process.returncode != 0:
+            if self._thorough or self._process.returncode != 0:
                 with trio.move_on_after(SWEEP_TIMEOUT):
                     # Again until none is found: one may have been starting another.
                     found = True
                     while found:
                         found = await self._signal_marked(signal.SIGKILL)
-            for stream in (self._process.stdout, self._process.stderr):
+            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if stream is not None:
                     await stream.aclose()
 
@@ -134,12 +143,14 @@ async def open_codex_process(
     env: Mapping[str, str],
     tail: Tail,
     cwd: Path | None = None,
-    stdin: IO[bytes] | None = None,
+    stdin: IO[bytes] | int | None = None,
+    thorough: bool = False,
 ) -> AsyncGenerator[CodexProcess]:
     """Start codex in a session of its own, and end all of it when the block ends.
 
     `tail` collects the end of standard error, and can still be asked afterwards. Without `stdin`,
-    standard input is /dev/null.
+    standard input is /dev/null; `subprocess.PIPE` makes a pipe of it. `thorough` ends what codex
+    left in sessions of their own even when it exits by itself, with status 0.
 
     Raises:
         OSError: It cannot be started.
@@ -155,7 +166,7 @@ async def open_codex_process(
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    codex = CodexProcess(process, marker, tail)
+    codex = CodexProcess(process, marker, tail, thorough=thorough)
     try:
         async with open_background() as nursery:
             nursery.start_soon(codex.pump)

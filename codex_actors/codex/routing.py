@@ -9,6 +9,9 @@ declared content type only where they cannot. Must not touch the disk.
 | anything else                | image/*     | refused  |
 | anything else                | audio/*     | refused  |
 | anything else                | other, SVG  | manifest |
+
+What was uploaded goes by its file id if it is declared an image: its bytes are not here to be
+judged.
 """
 
 from __future__ import annotations
@@ -23,15 +26,18 @@ from codex_actors.codex.errors import DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from codex_actors.codex.images import ImageFacts
-    from codex_actors.files import Attachment
+    from codex_actors.files import Attachment, UploadedFile
 
-__all__ = ["Delivery", "Route", "plan_delivery", "route"]
+__all__ = ["Delivery", "Route", "check_goes_by_id", "plan_delivery", "route"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 _MAX_STEM = 60
 _MAX_SUFFIX = 12
+_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_MODEL_TARGETS = frozenset({"openai", "codex"})
 
 
 class Route(Enum):
@@ -72,10 +78,34 @@ def route(attachment: Attachment, facts: ImageFacts) -> Route:
     if declared.startswith("audio/"):
         raise DeliveryError(
             attachment,
-            f"it is declared {declared}, and codex exec has no way to send audio: transcribe it; "
+            f"it is declared {declared}, and codex has no way to send audio: transcribe it; "
             "or stage it with another content_type to have the agent told of its path instead",
         )
     return Route.MANIFEST
+
+
+def check_goes_by_id(uploaded: UploadedFile, now: datetime) -> None:
+    """Decide whether an uploaded file reaches the model by its file id; codex checks nothing.
+
+    Raises:
+        DeliveryError: It would not.
+    """
+    declared = uploaded.content_type.partition(";")[0].strip().lower()
+    if declared not in _IMAGE_TYPES:
+        reason = (
+            f"it is declared {uploaded.content_type}, and only PNG, JPEG, GIF and WebP images go "
+            "by file id: attach the staged file, of which the agent is told"
+        )
+    elif uploaded.target not in _MODEL_TARGETS or uploaded.file_id == uploaded.checksum:
+        reason = (
+            f"its file id is of the target {uploaded.target!r}, which the model cannot read: "
+            "attach the staged file, or upload it to OpenAITarget"
+        )
+    elif uploaded.expires_at is not None and uploaded.expires_at <= now:
+        reason = f"it expired at {uploaded.expires_at:%Y-%m-%d %H:%M:%S} UTC: upload it again"
+    else:
+        return
+    raise DeliveryError(uploaded, reason)
 
 
 def plan_delivery(judged: Iterable[tuple[Attachment, ImageFacts]]) -> tuple[Delivery, ...]:
