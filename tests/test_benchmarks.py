@@ -32,7 +32,9 @@ def test_a_wrong_name_is_told() -> None:
     refused = benchmarks("stagging")
 
     assert refused.returncode == 2
-    assert refused.stderr == "There is no benchmark 'stagging': choose one of messaging, staging.\n"
+    assert refused.stderr == (
+        "There is no benchmark 'stagging': choose one of messaging, staging, uploads.\n"
+    )
 
 
 def test_the_quick_form_gives_one_document() -> None:
@@ -63,3 +65,13 @@ def test_messages_have_a_sample_of_ours_and_of_each_peer_per_turn() -> None:
         "idle actor",
     ]
     assert all(sample > 0 for figure in figures for sample in figure["samples"])
+
+
+def test_uploads_run_beside_the_official_client() -> None:
+    """A small run gives rates and memory; no ratio is judged here."""
+    done = benchmarks("uploads", "--quick", "--repeats", "1", "--json", "--only", "large")
+
+    assert done.returncode == 0, done.stderr
+    figures = {figure["name"]: figure for figure in json.loads(done.stdout)["figures"]}
+    assert all(sample > 0 for figure in figures.values() for sample in figure["samples"])
+    assert figures["2 MiB, parts of 1 MiB"]["floor"] == "openai"

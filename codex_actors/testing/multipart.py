@@ -58,7 +58,7 @@ class MultipartReader:
         self._body = body
         self._mark = b"\r\n--" + boundary
         # The first boundary has no line before it whose end could belong to it.
-        self._buffer = bytearray(b"\r\n")
+        self._buffer = b"\r\n"
         self._at_boundary = False
 
     async def next_field(self) -> Field | None:
@@ -70,8 +70,7 @@ class MultipartReader:
         if not self._at_boundary and await self.receive():
             raise Refused(HTTPStatus.BAD_REQUEST, "something before the first boundary of a form")
         await self._fill(2)
-        ending = bytes(self._buffer[:2])
-        del self._buffer[:2]
+        ending = self._taken(2)
         if ending == b"--":
             await self._end()
             return None
@@ -85,15 +84,26 @@ class MultipartReader:
         while True:
             at = self._buffer.find(self._mark)
             if at == 0:
-                del self._buffer[: len(self._mark)]
+                self._taken(len(self._mark))
                 self._at_boundary = True
                 return b""
-            ready = at if at > 0 else len(self._buffer) - len(self._mark) + 1
+            ready = at if at > 0 else self._certain()
             if ready > 0:
-                piece = bytes(self._buffer[:ready])
-                del self._buffer[:ready]
-                return piece
+                return self._taken(ready)
             await self._more()
+
+    def _certain(self) -> int:
+        """Return how many bytes are content for certain: a mark may have begun at the end."""
+        at = self._buffer.find(b"\r", max(0, len(self._buffer) - len(self._mark) + 1))
+        while at >= 0 and not self._mark.startswith(self._buffer[at:]):
+            at = self._buffer.find(b"\r", at + 1)
+        return len(self._buffer) if at < 0 else at
+
+    def _taken(self, count: int) -> bytes:
+        """Take bytes out of the buffer; all of it without a copy."""
+        taken = self._buffer[:count]
+        self._buffer = self._buffer[count:]
+        return taken
 
     async def value(self) -> str:
         """Return the whole content of a short field."""
@@ -109,16 +119,14 @@ class MultipartReader:
             if len(self._buffer) > MAX_FIELD_HEAD:
                 raise Refused(HTTPStatus.BAD_REQUEST, "a form field whose head does not end")
             await self._more()
-        head = self._buffer[:end].decode("utf-8", "replace")
-        del self._buffer[: end + 4]
-        return head
+        return self._taken(end + 4)[:-4].decode("utf-8", "replace")
 
     async def _end(self) -> None:
         while piece := await self._body.receive():
             self._buffer += piece
             if len(self._buffer) > 2:  # noqa: PLR2004 - one line end
                 break
-        if bytes(self._buffer) not in {b"", b"\r\n"}:
+        if self._buffer not in {b"", b"\r\n"}:
             raise Refused(HTTPStatus.BAD_REQUEST, "something after the last boundary of a form")
 
     async def _fill(self, count: int) -> None:

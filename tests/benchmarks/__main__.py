@@ -12,6 +12,7 @@ from .report import Report, print_report
 BENCHMARKS = {
     "messaging": "calls, casts, fan-out, lives, idle memory beside bare Trio (and pykka)",
     "staging": "files.stage beside cp and bare Python: time, memory, event loop, duplicates, sweep",
+    "uploads": "files.upload beside the openai client: MB/s, memory, what parallel parts gain",
 }
 
 

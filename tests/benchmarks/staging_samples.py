@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import resource
 import secrets
 import shutil
 import sqlite3
@@ -28,6 +27,7 @@ from codex_actors.files import Files, FilesConfig, open_files
 from codex_actors.files.model import Durability
 
 from .measure import seconds
+from .memory import peak, start_peak
 
 _INTERVAL = 0.005  # of the heartbeat
 _CHUNK = 1 << 20
@@ -40,10 +40,10 @@ async def ours(sources: str, root: str, durability: Durability) -> dict[str, flo
     config = FilesConfig(staging_dir=Path(root), durability=durability, sweep_interval=3600)
     async with open_files(config) as files:
         await trio.sleep(0.05)  # what the sweeper does at start is over
-        before = _start_peak()
+        before = start_peak()
         async with _heartbeat() as first_beat:
             first = await _timed(lambda: _stage_all(files, paths))
-        memory = (_peak() - before) / (1 << 20)
+        memory = (peak() - before) / (1 << 20)
         async with _heartbeat() as second_beat:
             again = await _timed(lambda: _stage_all(files, paths))
         metrics = await files.metrics()
@@ -94,9 +94,9 @@ async def bare(sources: str, root: str, durability: Durability) -> dict[str, flo
     def again() -> None:
         assert all(known[_identity(source)] for source in _paths(sources))
 
-    before = _start_peak()
+    before = start_peak()
     took = seconds(first)
-    memory = (_peak() - before) / (1 << 20)
+    memory = (peak() - before) / (1 << 20)
     return {"first": took * 1000, "again": seconds(again) * 1000, "memory": memory}
 
 
@@ -241,23 +241,6 @@ def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-
-
-def _start_peak() -> int:
-    """Forget the peak so far where the system can; return the memory in use now, in bytes."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
-
-
-def _peak() -> int:
-    """Return the most memory in use at one time, in bytes."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) << 10
-    unit = 1 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 _SAMPLES: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
