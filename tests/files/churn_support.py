@@ -95,6 +95,7 @@ def churn(
     nth: int = 1,
     links: bool = True,
     quota: int | None = None,
+    big: bool = False,
 ) -> None:
     """Use a staging directory in every way until the steps are done, or the fuse has burnt.
 
@@ -107,6 +108,7 @@ def churn(
         nth: At which time.
         links: Whether there are hard links.
         quota: `max_count`.
+        big: Only contents that take several chunks, and read each time.
     """
     fuse = Fuse(at, nth)
 
@@ -123,7 +125,7 @@ def churn(
                 async with trio.open_nursery() as nursery:
                     for number in range(WORKERS):
                         worker = Worker(
-                            files, Path(sources), number, random.Random(seed + number), quota
+                            files, Path(sources), number, random.Random(seed + number), quota, big
                         )
                         nursery.start_soon(worker.work, steps)
 
@@ -140,6 +142,7 @@ class Worker:
         number: Which one it is: its names begin with it.
         random: Decides.
         quota: Whether attachments may be evicted.
+        big: Whether only big ones are staged.
     """
 
     files: Files
@@ -147,6 +150,7 @@ class Worker:
     number: int
     random: random.Random
     quota: int | None
+    big: bool
 
     async def work(self, steps: int) -> None:
         """Take steps."""
@@ -157,7 +161,8 @@ class Worker:
 
     def _choose(self) -> tuple[int, str]:
         # The big ones are few, since they take long.
-        number = self.random.choice([*range(4), *range(4, CONTENTS), *range(4, CONTENTS)])
+        some = [*range(4), *range(4, CONTENTS), *range(4, CONTENTS)]
+        number = self.random.choice([1, 2, 3] if self.big else some)
         return number, f"w{self.number} {self.random.choice(['a', 'b', 'ü, -'])}.txt"
 
     async def stage(self) -> None:
@@ -174,7 +179,7 @@ class Worker:
                 name=name,
                 ttl=ttl,
                 persist=persist,
-                verify=self.random.random() < 0.1,
+                verify=self.big or self.random.random() < 0.1,
             )
         except QuotaExceeded:
             assert self.quota is not None

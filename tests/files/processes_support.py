@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from attrs import asdict, define, field, frozen
 
-PATIENCE = 60  # seconds after which a child that has not ended ends itself
+PATIENCE = 60  # seconds
 
 
 @frozen(kw_only=True)
@@ -37,6 +37,7 @@ class Job:
         output: Where its standard output is appended.
         kill_after: Seconds until it is killed, None to let it end.
         limits: Resource limits, by the name of the constant.
+        patience: Seconds after which a child that has not ended ends itself.
     """
 
     work: str
@@ -44,6 +45,7 @@ class Job:
     output: str
     kill_after: float | None = None
     limits: Mapping[str, int] = field(factory=dict[str, int])
+    patience: int = PATIENCE
 
 
 @define
@@ -126,7 +128,7 @@ def _serve() -> None:
 def _be_child(job: Job, errors: Path) -> None:
     code = 1
     try:
-        signal.alarm(PATIENCE)
+        signal.alarm(job.patience)
         with errors.open("wb") as complaints, Path(job.output).open("ab") as output:
             os.dup2(complaints.fileno(), 2)
             os.dup2(output.fileno(), 1)
