@@ -68,11 +68,11 @@ class Changes:
             with contextlib.suppress(OSError):
                 self.disk.unlink(spare)
             raise
-        with contextlib.suppress(FileNotFoundError):
-            # Renaming over another name of the same file leaves both.
-            self.disk.unlink(spare)
         if fresh:
             self._inverses.append(partial(self.disk.unlink, target))
+        with contextlib.suppress(OSError):
+            # Renaming over another name of the same file leaves both.
+            self.disk.unlink(spare)
 
     def remove(self, checksum: str, name: str, spare: Path, other: Path | None) -> None:
         """Remove one name of a content, and its directory with the last one.
