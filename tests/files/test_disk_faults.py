@@ -243,7 +243,7 @@ async def _verify_what_was_altered(files: Files, stage: Stage) -> None:
     await files.verify()
 
 
-@use("two", "expired")
+@use("known", "two", "expired")
 async def _evict(files: Files, _stage: Stage) -> None:
     await files.stage(b"new", name="new")
 

@@ -97,17 +97,27 @@ class Manifest:
             changes.sync()
             self._connection.execute("COMMIT")
         except BaseException as error:
-            try:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-            finally:
-                changes.take_back()
-                changes.end()
+            if self._roll_back(changes, error):
+                return self.execute(operations, now)  # noqa: ASYNC104 - no Cancelled
             if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
                 raise _manifest_error(error, self.layout) from error  # noqa: ASYNC104 - no Cancelled
             raise
         changes.end()
         return results
+
+    def _roll_back(self, changes: Changes, error: BaseException) -> bool:
+        """Take everything back; tell whether it may fit now, since what was to go has gone."""
+        full = isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_FULL
+        left_room = False
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        finally:
+            if full:
+                left_room = changes.make_way()
+            changes.take_back()
+            changes.end()
+        return left_room
 
     def _apply(self, operation: Operation[Any], transaction: Transaction) -> Result:
         mark = transaction.changes.mark()

@@ -62,7 +62,7 @@ def make_room(
             )
         for row in chosen:
             try:
-                transaction.remove(row)
+                transaction.remove(row, asked=False)
             except OSError:
                 staying.add(row.key)
             else:

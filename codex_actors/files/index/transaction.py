@@ -177,15 +177,20 @@ class Transaction:
         self.execute("RELEASE operation")
         self.execute("SAVEPOINT operation")
 
-    def remove(self, row: Row) -> None:
+    def remove(self, row: Row, *, asked: bool = True) -> None:
         """Remove an attachment, and its blob with its last name.
+
+        Args:
+            row: Which.
+            asked: It is to go for its own sake, not to make room for another.
 
         Raises:
             OSError: Its file could not be deleted; the entry stays.
         """
         before = blob_seal(self.disk, self.layout.blob(row.checksum, row.name))
         sealed = before is not None and self.is_sealed(row.checksum, before)
-        self.changes.remove(row.checksum, row.name, self.claim.new_partial(), self.other_name(row))
+        spare = self.claim.new_partial()
+        self.changes.remove(*row.key, spare, self.other_name(row), asked=asked)
         key = (row.checksum, row.name)
         self.execute("DELETE FROM leases WHERE checksum = ? AND name = ?", *key)
         self.forget(row)

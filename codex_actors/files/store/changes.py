@@ -13,12 +13,25 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from codex_actors.files.store.disk import Disk, staging_error
 from codex_actors.files.store.layout import Layout
 
 __all__ = ["Changes"]
+
+
+@frozen
+class _Step:
+    """How to undo one thing that was done.
+
+    Attributes:
+        undo: Does it.
+        asked: Somebody asked for it to go: that is not undone if there is no room to write it down.
+    """
+
+    undo: Callable[[], object]
+    asked: bool = False
 
 
 @define
@@ -32,7 +45,8 @@ class Changes:
 
     layout: Layout
     disk: Disk
-    _inverses: list[Callable[[], object]] = field(factory=list[Callable[[], object]])
+    _steps: list[_Step] = field(factory=list[_Step])
+    _published: bool = False
     _kept: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
 
@@ -54,7 +68,7 @@ class Changes:
         self._make(directory)
         try:
             if self.disk.link(source, target):
-                self._inverses.append(partial(self.disk.unlink, target))
+                self._steps.append(_Step(partial(self.disk.unlink, target)))
                 return
             fresh = self.disk.size_of(target) is None
         except FileExistsError:
@@ -69,12 +83,14 @@ class Changes:
                 self.disk.unlink(spare)
             raise
         if fresh:
-            self._inverses.append(partial(self.disk.unlink, target))
+            self._steps.append(_Step(partial(self.disk.unlink, target)))
         with contextlib.suppress(OSError):
             # Renaming over another name of the same file leaves both.
             self.disk.unlink(spare)
 
-    def remove(self, checksum: str, name: str, spare: Path, other: Path | None) -> None:
+    def remove(
+        self, checksum: str, name: str, spare: Path, other: Path | None, *, asked: bool
+    ) -> None:
         """Remove one name of a content, and its directory with the last one.
 
         Args:
@@ -82,6 +98,7 @@ class Changes:
             name: Its name.
             spare: A free path in the folder of this process.
             other: A name that the content keeps, None when this is the last.
+            asked: It is to go for its own sake, not for another's.
 
         Raises:
             OSError: It is still there.
@@ -92,37 +109,37 @@ class Changes:
         try:
             with contextlib.suppress(FileNotFoundError):
                 if other is None:
-                    self._set_aside(target, aside)
+                    self._set_aside(target, aside, asked=asked)
                 else:
-                    self._take_name(target, aside, other)
-            self.remove_empty(checksum)
+                    self._take_name(target, aside, other, asked=asked)
+            self.remove_empty(checksum, asked=asked)
         except OSError:
             self.take_back(mark)
             raise
 
-    def remove_empty(self, checksum: str) -> None:
+    def remove_empty(self, checksum: str, *, asked: bool = False) -> None:
         """Remove the directory of a content if no name of it is there."""
         directory = self.layout.content(checksum)
         if self.disk.remove_directory(directory):
-            self._inverses.append(partial(self.disk.make_directory, directory))
+            self._steps.append(_Step(partial(self.disk.make_directory, directory), asked))
             self._touched.pop(directory, None)
             self._touched[self.layout.root] = None
         else:
             self._touched[directory] = None
 
-    def _take_name(self, target: Path, aside: Path, other: Path) -> None:
+    def _take_name(self, target: Path, aside: Path, other: Path, *, asked: bool) -> None:
         # No link aside: its end, after the commit, would change the status that is sealed by then.
         with contextlib.suppress(OSError):
             os.close(self.disk.create(aside))
             self._kept.append(aside)
         self.disk.unlink(target)
-        self._inverses.append(partial(self._name_again, other, target))
+        self._steps.append(_Step(partial(self._name_again, other, target), asked))
 
     def _name_again(self, other: Path, target: Path) -> None:
         if not self.disk.link(other, target):
             self.disk.copy(other, target)
 
-    def _set_aside(self, target: Path, aside: Path) -> None:
+    def _set_aside(self, target: Path, aside: Path, *, asked: bool) -> None:
         linked, movable = self._link_aside(target, aside)
         if linked:
             self._kept.append(aside)
@@ -132,7 +149,7 @@ class Changes:
         else:
             self.disk.unlink(target)
         if linked or movable:
-            self._inverses.append(partial(self.disk.replace, aside, target))
+            self._steps.append(_Step(partial(self.disk.replace, aside, target), asked))
 
     def _link_aside(self, target: Path, aside: Path) -> tuple[bool, bool]:
         """Tell whether a file has its second name, and whether it has to be moved instead."""
@@ -146,7 +163,7 @@ class Changes:
 
     def _make(self, directory: Path) -> None:
         if self.disk.make_directory(directory):
-            self._inverses.append(partial(self.disk.remove_directory, directory))
+            self._steps.append(_Step(partial(self.disk.remove_directory, directory)))
             self._touched[self.layout.root] = None
         self._touched[directory] = None
 
@@ -194,16 +211,27 @@ class Changes:
 
     def mark(self) -> int:
         """Return a point that `take_back` can return to."""
-        return len(self._inverses)
+        return len(self._steps)
 
     def take_back(self, mark: int = 0) -> None:
         """Undo what was done since `mark`, the last first."""
-        while len(self._inverses) > mark:
+        while len(self._steps) > mark:
             try:
-                self._inverses.pop()()
+                self._steps.pop().undo()
             except OSError:
                 # Better a partial file too many than the only name of a content too few.
                 self._kept.clear()
+
+    def make_way(self) -> bool:
+        """Let go for good what was asked to go; tell whether to try again, with that room.
+
+        For a manifest that has no room to write a removal down: what frees room must not need any.
+        Until it is written down, its entry names a file that is gone: a miss. With a publication it
+        cannot be tried again: its partial file is spent.
+        """
+        asked = [step for step in self._steps if step.asked]
+        self._steps = [step for step in self._steps if not step.asked]
+        return bool(asked) and not self._published
 
     def sync(self) -> None:
         """Make the names survive a power cut: every directory once, however many names it got.
