@@ -137,7 +137,7 @@ def test_a_folder_in_the_making_is_not_taken_for_dead(layout: Layout, tmp_path: 
     """Sweepers look at it between any two steps of its maker, who gets another one then."""
     job = Job(
         work="test_claim:claim_often",
-        options={"root": str(layout.root), "times": 1000},
+        options={"root": str(layout.root), "times": 400},
         output=str(tmp_path.with_name("output")),
     )
 

@@ -20,7 +20,7 @@ from walk_support import assert_equal_to_walk, walk_of
 from codex_actors.files import FilesConfig, open_files
 
 PROCESSES = 4
-STAGINGS = int(os.environ.get("CODEX_ACTORS_STAGINGS", "900"))
+STAGINGS = int(os.environ.get("CODEX_ACTORS_STAGINGS", "600"))
 SEED = int(os.environ.get("CODEX_ACTORS_KILL_SEED", "0")) or random.SystemRandom().randrange(10**9)
 
 

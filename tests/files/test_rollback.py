@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import field, frozen
@@ -11,6 +12,7 @@ from codex_actors.files import QuotaExceeded, StagingIOError
 from codex_actors.files.index.queries import ListStaged
 from codex_actors.files.index.quota import Quota
 from codex_actors.files.index.sweeping import Remove, Scope, Sweep
+from codex_actors.files.index.transaction import Operation
 from codex_actors.files.store.disk import Disk
 
 
@@ -54,7 +56,7 @@ def test_what_was_removed_returns(
     one = store.stage(b"y", "one", ttl=0).attachment
     store.stage(b"y", "two", ttl=0)
     before = tree_of(store.layout.root)
-    operations = {
+    operations: dict[str, Operation[Any]] = {
         "last": Remove(last.checksum, last.name),
         "one of two": Remove(one.checksum, one.name),
         "all": Sweep(Scope.EXPIRED),
