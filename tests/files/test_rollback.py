@@ -2,7 +2,6 @@
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import field, frozen
@@ -12,7 +11,6 @@ from codex_actors.files import QuotaExceeded, StagingIOError
 from codex_actors.files.index.queries import ListStaged
 from codex_actors.files.index.quota import Quota
 from codex_actors.files.index.sweeping import Remove, Scope, Sweep
-from codex_actors.files.index.transaction import Operation
 from codex_actors.files.store.disk import Disk
 
 
@@ -56,7 +54,7 @@ def test_what_was_removed_returns(
     one = store.stage(b"y", "one", ttl=0).attachment
     store.stage(b"y", "two", ttl=0)
     before = tree_of(store.layout.root)
-    operations: dict[str, Operation[Any]] = {
+    operations: dict[str, Remove | Sweep] = {
         "last": Remove(last.checksum, last.name),
         "one of two": Remove(one.checksum, one.name),
         "all": Sweep(Scope.EXPIRED),
