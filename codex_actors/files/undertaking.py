@@ -38,7 +38,8 @@ class UploadJob:
     @property
     def goes_whole(self) -> bool:
         """Tell whether one request is enough."""
-        return self.attachment.size <= self.target.limits.whole_bytes
+        whole_bytes = self.target.limits.whole_bytes
+        return whole_bytes > 0 and self.attachment.size <= whole_bytes
 
     def outgoing(self, md5: str | None, now: datetime) -> Outgoing:
         """Return the file as it would be announced now."""

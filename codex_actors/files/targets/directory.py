@@ -43,7 +43,7 @@ from codex_actors.files.targets.protocol import (
 __all__ = ["DirectoryTarget"]
 
 PART_BYTES = 8 << 20  # what counts as progress
-_BLOCK_BYTES = 4 * CHUNK_BYTES  # what one hop to a thread writes
+BLOCK_BYTES = 4 * CHUNK_BYTES  # what one hop to a thread writes
 _ATTEMPTS = 16
 _NEVER = frozenset(
     {
@@ -159,7 +159,7 @@ class _Session:
         waiting = bytearray()
         async for chunk in body:
             waiting += chunk
-            if len(waiting) >= _BLOCK_BYTES:
+            if len(waiting) >= BLOCK_BYTES:
                 await self._do(writing.write, bytes(waiting), position)
                 position += len(waiting)
                 waiting.clear()
@@ -180,7 +180,7 @@ class _Session:
                 return Finished(f"{file.checksum}/{file.name}")
             found = await self._find(file)
             if found is not None:
-                await self._do(self._remove, content)
+                await self._do(self._leave_to, content)
                 return Finished(found)
             await self._do(self._clear, content, file)
         raise Retryable(f"somebody keeps writing to {self.layout.content(file.checksum)}")
@@ -211,8 +211,8 @@ class _Session:
         if self._claim is not None:
             self._claim.release()
             self._claim = None
-            with suppress(OSError):
-                self.layout.partials.rmdir()  # unless others are sending
+        with suppress(OSError):
+            self.layout.partials.rmdir()  # unless others are sending
 
     def _of(self, remote: Remote) -> _Writing:
         writing = self._writing.get(remote.id)
@@ -268,14 +268,26 @@ class _Session:
 
     def _publish(self, content: Path, file: Outgoing) -> bool:
         """Give it its place, if nothing of that content is there: one name for all."""
+        published = self.layout.content(file.checksum)
         try:
-            self.disk.replace(content, self.layout.content(file.checksum))
+            self.disk.replace(content, published)
         except OSError as error:
-            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            # ENOENT: an earlier attempt has got there, and failed afterwards.
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}:
                 raise
             return False
-        self.disk.sync_directory(self.path)
+        try:
+            self.disk.sync_directory(self.path)
+        except OSError:
+            with suppress(OSError):
+                self.disk.replace(published, content)  # a file that may be lost is none
+            raise
         return True
+
+    def _leave_to(self, content: Path) -> None:
+        """Let what is there be the file, for good, in place of our own."""
+        self._remove(content)
+        self.disk.sync_directory(self.path)
 
     def _clear(self, content: Path, file: Outgoing) -> None:
         """Put away what is not what its directory says: somebody wrote to it."""
