@@ -10,7 +10,9 @@ import trio
 from http_targets_support import MIB, Bytes, outgoing
 
 from codex_actors.files.errors import MissingCredentials
+from codex_actors.files.targets.answers import Answer
 from codex_actors.files.targets.codex import CodexTarget
+from codex_actors.files.targets.codex_session import remote_of
 from codex_actors.files.targets.protocol import (
     Fate,
     Finished,
@@ -247,3 +249,13 @@ async def test_a_cancelled_upload_leaves_no_connection() -> None:
         assert scope.cancelled_caught
         assert body.taken < 64
         assert not server.files
+
+
+def test_an_address_without_encryption_is_refused() -> None:
+    """A backend that is spoken to over TLS cannot have the file put in the clear."""
+    answer = Answer(200, {}, b'{"file_id": "file_1", "upload_url": "http://127.0.0.1/x?sig=1"}')
+
+    assert remote_of(answer, "http://127.0.0.1/backend-api").id == "file_1"
+    with pytest.raises(Refused, match="without encryption") as refused:
+        remote_of(answer, "https://127.0.0.1/backend-api")
+    assert "sig" not in str(refused.value)

@@ -307,6 +307,20 @@ async def test_a_body_that_did_not_go_out_is_no_doubt() -> None:
         assert not server.files
 
 
+async def test_an_early_refusal_is_seen() -> None:
+    """The server answers in the middle of the body: its words, not a broken connection."""
+    # F55
+    data = bytes(16 * MIB)
+    fault = UploadFault("file", AnswerWith(413), after=MIB)
+    async with OpenAIUploadServer(faults=[fault]) as server, opened(server) as (_, session):
+        body = Bytes(data)
+        with pytest.raises(Refused, match="413") as refused:
+            await session.send_whole(outgoing(data), body)
+
+        assert refused.value.status == 413
+        assert not server.files
+
+
 async def test_what_silence_leaves_open() -> None:
     """A server that did not answer may still be at work on a file that is not there yet."""
     fault = UploadFault("file", NeverAnswer())
@@ -401,6 +415,9 @@ def test_settings_outside_of_the_limits_are_refused_when_built() -> None:
         {"expires_after": 3599},
         {"expires_after": 2_592_001},
         {"purpose": ""},
+        {"purpose": "user\r\ndata"},
+        {"organization": "örg"},
+        {"project": "a b"},
     )
     for options in settings:
         (name,) = options

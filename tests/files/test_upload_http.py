@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import trio
 import upload_child
@@ -47,11 +49,16 @@ def config(tmp_path: Path, **options: Any) -> FilesConfig:
     return FilesConfig(staging_dir=tmp_path / "staging", durability="none", **options)
 
 
-async def test_a_killed_process_resumes_where_it_was(tmp_path: Path) -> None:
-    """After kill -9 the same upload sends what was not recorded, and at most `parallel` again."""
+@pytest.mark.parametrize("expired", [False, True])
+async def test_a_killed_process_resumes_where_it_was(tmp_path: Path, expired: bool) -> None:
+    """After kill -9 the same upload sends what was not recorded, and at most `parallel` again.
+
+    If the server has let what was sent expire meanwhile, it starts over.
+    """
     size, killed_at = 6 * MIB + 4, 3
+    now = time.time()
     silent = UploadFault("part", NeverAnswer(), nth=killed_at + 1, times=math.inf)
-    async with OpenAIUploadServer(faults=[silent]) as server:
+    async with OpenAIUploadServer(faults=[silent], clock=lambda: now) as server:
         command = [
             sys.executable,
             str(CHILD),
@@ -67,15 +74,20 @@ async def test_a_killed_process_resumes_where_it_was(tmp_path: Path) -> None:
                 await server.wait_requests("part", killed_at + upload_child.PARALLEL)
             child.kill()
         server.faults = []
+        if expired:
+            now += 3600
 
         again = await trio.run_process(command, capture_stdout=True)
 
         file_id = again.stdout.decode().strip()
         assert server.files[file_id].read() == upload_child.content(size)
         assert len(server.files) == 1
-        assert [upload.status for upload in server.uploads] == ["completed"]
+        ended = ["expired", "completed"] if expired else ["completed"]
+        assert [upload.status for upload in server.uploads] == ended
         resent = server.of("part")[killed_at + upload_child.PARALLEL :]
-        assert len(resent) == 7 - killed_at
+        taken = [request for request in resent if request.status == 200]
+        assert len(taken) == 7 - (0 if expired else killed_at)
+        assert len(resent) - len(taken) <= (upload_child.PARALLEL if expired else 0)
 
 
 async def test_many_at_a_time_go_through_few_slots(tmp_path: Path) -> None:
@@ -146,12 +158,17 @@ async def test_what_cannot_go_is_refused_before_any_request(
         CodexUploadServer() as codex,
         open_files(config(tmp_path)) as files,
     ):
+        small = await files.stage(b"small", name="small.bin")
         for target in (
             OpenAITarget(openai.base_url, openai.api_key),
             CodexTarget(codex.base_url, codex.access_token, codex.account_id),
         ):
             error = await refused(files, TargetLimitExceeded, b"", target)
             assert "refused.bin" in str(error)
+            # What counts is what is known of the attachment: nothing is read.
+            huge = attrs.evolve(small, size=target.limits.max_bytes + 1)
+            with pytest.raises(TargetLimitExceeded, match=f"{target.limits.max_bytes}"):
+                await files.upload(huge, target=target)
         without = await refused(files, MissingCredentials, b"x", OpenAITarget(openai.base_url))
         assert "OPENAI_API_KEY" in str(without)
         await refused(files, MissingCredentials, b"x", CodexTarget(codex.base_url))

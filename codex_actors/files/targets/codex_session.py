@@ -39,7 +39,7 @@ from codex_actors.files.targets.protocol import (
     Retryable,
 )
 
-__all__ = ["CodexSession", "open_codex_session"]
+__all__ = ["CodexSession", "open_codex_session", "remote_of"]
 
 POLL_INTERVAL = 0.25
 CREATED = 201
@@ -74,11 +74,7 @@ class CodexSession:
         answer = await self._answered(self._post("/files", announced))
         if not is_success(answer):
             raise refusal_of(answer, self._client.redact)
-        match document_of(answer):
-            case {"file_id": str(file_id), "upload_url": str(url)} if file_id and url:
-                return Remote(file_id, secret=url)
-            case _:
-                raise Retryable("an answer without file_id and upload_url", status=answer.status)
+        return remote_of(answer, self._base_url)
 
     async def send_part(self, file: Outgoing, remote: Remote, part: Part, body: Body) -> Receipt:
         """Put the file, streamed, without credentials: the address is signed."""
@@ -182,6 +178,17 @@ class CodexSession:
                 return state
             case _:
                 raise garbled("an answer without a status", status=answer.status)
+
+
+def remote_of(answer: Answer, base_url: str) -> Remote:
+    """Return what a backend answered to an announcement."""
+    match document_of(answer):
+        case {"file_id": str(file_id), "upload_url": str(url)} if file_id and url:
+            if base_url.startswith("https:") and not url.startswith("https:"):
+                raise Refused("the backend wants the file to be put without encryption")
+            return Remote(file_id, secret=url)
+        case _:
+            raise Retryable("an answer without file_id and upload_url", status=answer.status)
 
 
 def _redactor_of(token: str, url: str) -> Redactor:

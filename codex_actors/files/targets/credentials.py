@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from codex_actors.files.errors import InvalidConfig, MissingCredentials
 
-__all__ = ["Secret", "base_url_of", "secret_of", "secret_or_none"]
+__all__ = ["Secret", "base_url_of", "is_visible", "secret_of", "secret_or_none"]
 
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -47,6 +47,11 @@ class Secret:
         raise TypeError("a credential is not to be pickled: give it to each process by itself")
 
 
+def is_visible(value: object) -> bool:
+    """Tell whether a value is text that a header can carry as it stands."""
+    return isinstance(value, str) and _VISIBLE.fullmatch(value) is not None
+
+
 def secret_or_none(value: "str | Secret | None") -> Secret | None:
     """Wrap what a caller gave."""
     return Secret(value) if isinstance(value, str) else value
@@ -65,7 +70,7 @@ def secret_of(
         raise MissingCredentials(
             f"No credential: pass {argument}=... to the target or set {variable}."
         )
-    if not _VISIBLE.fullmatch(found.reveal()):
+    if not is_visible(found.reveal()):
         source = variable if given is None else f"{argument}=..."
         raise MissingCredentials(
             f"The credential from {source} holds a space, a line end or another character that no"

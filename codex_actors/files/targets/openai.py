@@ -15,6 +15,7 @@ from codex_actors.files.errors import TargetLimitExceeded
 from codex_actors.files.targets.credentials import (
     Secret,
     base_url_of,
+    is_visible,
     secret_of,
     secret_or_none,
 )
@@ -74,8 +75,12 @@ class OpenAITarget:
             raise TargetLimitExceeded(
                 f"OpenAITarget.parallel is {self.parallel!r}: give at least 1."
             )
-        if not self.purpose:
-            raise TargetLimitExceeded('OpenAITarget.purpose is empty: give one, as "user_data".')
+        for name in ("organization", "project", "purpose"):
+            value = getattr(self, name)
+            if value is not None and not is_visible(value):
+                raise TargetLimitExceeded(
+                    f"OpenAITarget.{name} is {value!r}: give letters, digits and signs, no space."
+                )
         if self.expires_after is not None and not (
             SHORTEST_EXPIRY <= self.expires_after <= LONGEST_EXPIRY
         ):
