@@ -163,15 +163,15 @@ async def open_app_server(
             opened = True
             yield AppServer(link, files, tree)
     except ChildStartError as error:
-        if opened:
-            raise
-        raise _start_error(error) from error.__cause__
+        if not opened and isinstance(error.__cause__, CodexError):
+            raise error.__cause__ from None
+        raise
     except RestartIntensityExceeded as error:
         if not given_up.is_set():
             raise
         raise _gave_up(error) from error
     except BaseExceptionGroup as group:
-        if not given_up.is_set():
+        if not given_up.is_set() or not isinstance(group.exceptions[-1], RestartIntensityExceeded):
             raise
         body_error = group.exceptions[0]
     finally:
@@ -184,13 +184,6 @@ async def open_app_server(
 def _existing(thread_id: str, options: ThreadOptions) -> dict[str, Any]:
     # Without its turns: the whole history could be longer than any line may be.
     return {**thread_params(options), "threadId": thread_id, "excludeTurns": True}
-
-
-def _start_error(error: ChildStartError) -> CodexError:
-    cause = error.__cause__
-    if isinstance(cause, CodexError):
-        return CodexError(cause.args[0], exit_code=cause.exit_code, stderr=cause.stderr)
-    return CodexError(f"the codex app-server could not be started: {cause!r}")
 
 
 def _gave_up(error: RestartIntensityExceeded) -> CodexError:

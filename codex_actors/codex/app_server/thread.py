@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Thread", "thread_id_of"]
 
-INTERRUPT_TIMEOUT = 5.0
+INTERRUPT_TIMEOUT = 3.0
 """Seconds for a turn that nobody wants any more to end, before codex is ended."""
 GONE_TIMEOUT = 15.0
 """Seconds for a process that has been ended, and what it had started, to be gone."""
