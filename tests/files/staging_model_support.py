@@ -16,7 +16,7 @@ from codex_actors.files.store.hashing import hasher
 __all__ = ["TYPES", "Entry", "Key", "Limits", "Model", "checksum_of"]
 
 # What a name without a declared type is said to be.
-TYPES = {"a.txt": "text/plain", "b.csv": "text/csv", "c.md": "text/markdown"}
+TYPES = {"a.txt": "text/plain", "b.csv": "text/csv"}
 
 SWEEP_INTERVAL = 60_000
 
@@ -196,6 +196,7 @@ class Model:
     def remove(self, key: Key) -> None:
         """Remove one, or refuse."""
         if key not in self.entries:
+            self.lost.pop(key, None)  # nor does it come back
             raise AttachmentNotFound
         if key in self.leases.values():
             raise AttachmentLeased

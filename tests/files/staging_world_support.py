@@ -273,17 +273,17 @@ class World:
     def damage(self, key: Key, how: str) -> None:
         """Delete one file, or write to one: then all the names of its content are wrong."""
         path = described(self.root, key).path
-        if not path.exists() or (how != "delete" and not key[0]):
-            return
+        writes = how != "delete"
+        if not path.exists() or (writes and (not key[0] or key in self.model.wrong)):
+            return  # a change of a change may be none
         match how:
             case "delete":
                 path.unlink()
             case "cut":
                 os.truncate(path, len(key[0]) - 1)
             case _:
-                if path.stat().st_size == len(key[0]):
-                    tamper(path, hide=how == "change in silence")
-        self.model.damage(key, deleted=how == "delete")
+                tamper(path, hide=how == "change in silence")
+        self.model.damage(key, deleted=not writes)
 
     async def compare(self) -> None:
         """Everything that can be seen is as the model says."""

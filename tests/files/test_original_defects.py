@@ -158,6 +158,14 @@ async def by_a_loss(files: Files) -> None:
     assert (await files.verify()).wrong == (attachment,)
 
 
+async def by_a_refused_lease(files: Files) -> None:
+    """Find out that a file is wrong."""
+    attachment = await files.stage(b"precious", name="x")
+    tamper(attachment.path)
+    with pytest.raises(ChecksumMismatch):
+        await files.lease(attachment).__aenter__()
+
+
 async def by_a_lost_file_and_a_sweep(files: Files) -> None:
     """Remove what has no file any more."""
     attachment = await files.stage(b"x", name="x", ttl=0)
@@ -184,6 +192,7 @@ async def by_a_failure(files: Files) -> None:
         by_the_end_of_a_block,
         by_reset,
         by_a_loss,
+        by_a_refused_lease,
         by_a_lost_file_and_a_sweep,
         by_a_failure,
     ],

@@ -49,6 +49,7 @@ class Changes:
     _published: bool = False
     _kept: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
+    _emptied: set[str] = field(factory=set[str])
 
     def publish(
         self, source: Path, checksum: str, name: str, spare_path: Callable[[], Path]
@@ -199,6 +200,7 @@ class Changes:
             moved = None
         else:
             self._touched[self.layout.quarantine] = None
+        self._emptied.add(checksum)
         self.remove_empty(checksum)
         return moved
 
@@ -221,6 +223,10 @@ class Changes:
             except OSError:
                 # Better a partial file too many than the only name of a content too few.
                 self._kept.clear()
+        # A directory comes back for what returns to it: not after a quarantine of all it had.
+        for checksum in self._emptied:
+            with contextlib.suppress(OSError):
+                self.disk.remove_directory(self.layout.content(checksum))
 
     def make_way(self) -> bool:
         """Let go for good what was asked to go; tell whether to try again, with that room.
