@@ -1,5 +1,6 @@
 """Who goes when a staging directory is full, and who stays because its going would not help."""
 
+import sqlite3
 from collections.abc import Generator
 from pathlib import Path
 
@@ -144,3 +145,17 @@ def test_what_was_lost_comes_back_as_far_as_there_is_room(store: Store) -> None:
 
     assert lost == []
     assert listed(store) == ["persistent", "asked"]
+
+
+def test_what_a_dead_process_used_may_go(store: Store) -> None:
+    """Its leases do not count, also before a sweep has forgotten them."""
+    old = store.stage(b"old", "old").attachment
+    lease(store, old)
+    raw = sqlite3.connect(store.layout.manifest)
+    with raw:
+        raw.execute("UPDATE leases SET owner = '1-dead'")
+    raw.close()
+
+    store.stage(b"new", "new", quota=Quota(max_count=1))
+
+    assert listed(store) == ["new"]

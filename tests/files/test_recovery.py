@@ -7,7 +7,8 @@ import trio
 from blake3 import blake3
 from files_support import tree_of
 
-from codex_actors.files import Attachment, Event, FilesConfig, open_files
+from codex_actors import ActorStopped
+from codex_actors.files import Attachment, CleanupReport, Event, Files, FilesConfig, open_files
 
 
 @pytest.fixture
@@ -175,3 +176,35 @@ async def test_a_removal_that_a_kill_cut_short_is_settled_by_the_next_sweep(
     assert (after == before) is not committed
     assert ({one.key, other.key} <= keys(listed)) is not committed
     assert one.path.exists() is not committed
+
+
+async def test_a_manifest_that_is_replaced_while_it_is_used_is_opened_anew(
+    config: FilesConfig, root: Path
+) -> None:
+    """What another process has rebuilt counts, not what this one knew before."""
+    # F27, F47
+    async with open_files(config) as one:
+        expired = await one.stage(b"expired", name="expired", ttl=0)
+        for path in root.glob("manifest.sqlite3*"):
+            path.unlink()
+        async with open_files(config) as two:
+            adopted = await two.list_staged()
+
+            swept = await _sweep(one)
+            await one.stage(b"new", name="new")
+            listed = await two.list_staged()
+
+    assert [attachment.key for attachment in adopted] == [expired.key]
+    assert swept.count == 0
+    assert expired.path.read_bytes() == b"expired"
+    assert [attachment.name for attachment in listed] == ["expired", "new"]
+
+
+async def _sweep(files: Files) -> CleanupReport:
+    """Sweep; whoever asks first is told that the registry has to open another manifest."""
+    with trio.fail_after(10):
+        while True:
+            try:
+                return await files.force_cleanup()
+            except ActorStopped:
+                await trio.lowlevel.checkpoint()

@@ -79,9 +79,7 @@ class ForgetDeadLeases:
 
     def apply(self, transaction: Transaction) -> None:
         """Carry it out."""
-        owners = transaction.execute("SELECT DISTINCT owner FROM leases").fetchall()
-        for (owner,) in owners:
-            transaction.forget_if_dead(owner)
+        transaction.forget_the_dead()
 
 
 @frozen

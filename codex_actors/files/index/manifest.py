@@ -48,6 +48,7 @@ class Manifest:
     _connection: sqlite3.Connection
     new: bool = False
     aside: Path | None = None
+    _identity: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, layout: Layout, disk: Disk, claim: Claim) -> "Manifest":
@@ -70,7 +71,7 @@ class Manifest:
             raise _manifest_error(error, layout) from error
         except OSError as error:
             raise staging_error(error, layout.manifest) from error
-        return cls(layout, disk, claim, connection, new, aside)
+        return cls(layout, disk, claim, connection, new, aside, _identity(layout.manifest))
 
     def close(self) -> None:
         """Close the connection. The manifest cannot be used afterwards."""
@@ -93,6 +94,7 @@ class Manifest:
         writes = any(operation.writes for operation in operations)
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            self._refuse_another()
             results = [self._apply(operation, transaction) for operation in operations]
             changes.sync()
             self._connection.execute("COMMIT")
@@ -104,6 +106,15 @@ class Manifest:
             raise
         changes.end()
         return results
+
+    def _refuse_another(self) -> None:
+        """Check that the file is still the one that was opened.
+
+        Where another process has set it aside and begun a new one, or somebody has removed it, what
+        is known here says nothing any more of the files that lie there.
+        """
+        if _identity(self.layout.manifest) != self._identity:
+            raise sqlite3.DatabaseError(f"{self.layout.manifest} is not the file that was opened")
 
     def _roll_back(self, changes: Changes, error: BaseException) -> bool:
         """Take everything back; tell whether it may fit now, since what was to go has gone."""
@@ -134,6 +145,14 @@ class Manifest:
             result = outcome.Error(refusal)
         transaction.execute("RELEASE operation")
         return result
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _code(error: sqlite3.Error) -> int:

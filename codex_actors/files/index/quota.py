@@ -56,6 +56,8 @@ def make_room(
     while excess := _excess(transaction, quota, checksum, size, count):
         chosen = _choose(transaction, excess, checksum, staying)
         if chosen is None:
+            if transaction.forget_the_dead():
+                continue  # what they used may go
             raise QuotaExceeded(
                 f"{excess}, and what may be evicted from {transaction.layout.root} is not enough:"
                 " remove or release attachments, or raise the limit."

@@ -169,6 +169,11 @@ class Transaction:
             self.execute("DELETE FROM leases WHERE owner = ?", owner)
         return dead
 
+    def forget_the_dead(self) -> bool:
+        """Remove the leases of all whose processes have ended; tell whether there were any."""
+        owners = self.execute("SELECT DISTINCT owner FROM leases").fetchall()
+        return any([self.forget_if_dead(owner) for (owner,) in owners])
+
     def settle(self) -> None:
         """Keep what the manifest was told so far even if the operation is refused later.
 
