@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import outcome
-from attrs import define
+from attrs import define, field
 
 from codex_actors.files.errors import FilesError, StagingFull, StagingIOError
 from codex_actors.files.index.schema import is_damage, open_manifest, set_aside
@@ -48,7 +48,10 @@ class Manifest:
     _connection: sqlite3.Connection
     new: bool = False
     aside: Path | None = None
-    _identity: tuple[int, int] | None = None
+    _identity: tuple[int, int] | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._identity = _identity(self.layout.manifest)
 
     @classmethod
     def open(cls, layout: Layout, disk: Disk, claim: Claim) -> "Manifest":
@@ -71,7 +74,7 @@ class Manifest:
             raise _manifest_error(error, layout) from error
         except OSError as error:
             raise staging_error(error, layout.manifest) from error
-        return cls(layout, disk, claim, connection, new, aside, _identity(layout.manifest))
+        return cls(layout, disk, claim, connection, new, aside)
 
     def close(self) -> None:
         """Close the connection. The manifest cannot be used afterwards."""

@@ -172,7 +172,8 @@ class Transaction:
     def forget_the_dead(self) -> bool:
         """Remove the leases of all whose processes have ended; tell whether there were any."""
         owners = self.execute("SELECT DISTINCT owner FROM leases").fetchall()
-        return any([self.forget_if_dead(owner) for (owner,) in owners])
+        dead = [self.forget_if_dead(owner) for (owner,) in owners]
+        return any(dead)
 
     def settle(self) -> None:
         """Keep what the manifest was told so far even if the operation is refused later.
