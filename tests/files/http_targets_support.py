@@ -41,6 +41,25 @@ class Bytes:
         return chunk
 
 
+class Zeros:
+    """A body of zeros, which needs no memory."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._left = size
+
+    def __aiter__(self) -> Zeros:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk."""
+        chunk = bytes(min(CHUNK_BYTES, self._left))
+        if not chunk:
+            raise StopAsyncIteration
+        self._left -= len(chunk)
+        return chunk
+
+
 def outgoing(data: bytes, name: str = "a.bin", md5: str | None = None) -> Outgoing:
     """Return the file that has these bytes."""
     return Outgoing(

@@ -6,9 +6,10 @@ import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import trio
-from http_targets_support import MIB, Bytes, outgoing, send_parts
+from http_targets_support import MIB, Bytes, Zeros, outgoing, send_parts
 
 from codex_actors.files.errors import InvalidConfig, MissingCredentials, TargetLimitExceeded
 from codex_actors.files.targets.openai import OpenAITarget
@@ -262,6 +263,33 @@ async def test_a_complete_that_cannot_be_read_back_stays_in_doubt() -> None:
         assert len(server.files) == 1
 
 
+async def test_a_large_file_is_not_read_back() -> None:
+    """Completing it again tells, without that its bytes come back."""
+    # F63
+    size = 256 * MIB + 1
+    server = OpenAIUploadServer(
+        keep_bytes=False,
+        repeats_complete=True,
+        faults=[UploadFault("complete", ResetConnection(), takes_effect=True)],
+    )
+    async with server, opened(server) as (_, session):
+        file = attrs.evolve(outgoing(b""), size=size)
+        remote = await session.begin(file)
+        receipts: list[Receipt] = []
+        for number, offset in enumerate(range(0, size, 64 * MIB)):
+            part = Part(number, offset, min(64 * MIB, size - offset))
+            receipts.append(await session.send_part(file, remote, part, Zeros(part.size)))
+
+        with pytest.raises(OutcomeUnknown):
+            await session.complete(file, remote, receipts)
+        settled = await session.settle(file, remote, receipts)
+        finished = await session.complete(file, remote, receipts)
+
+        assert settled is Fate.NOT_DONE
+        assert list(server.files) == [finished.file_id]
+        assert not server.of("content")
+
+
 @pytest.mark.parametrize(
     ("then", "takes_effect", "expected"),
     [
@@ -427,6 +455,7 @@ def test_settings_outside_of_the_limits_are_refused_when_built() -> None:
     limits = OpenAITarget().limits
     assert (limits.max_bytes, limits.part_size, limits.parallel) == (8 * 2**30, 64 * MIB, 4)
     assert (limits.min_bytes, limits.whole_bytes, limits.resumable) == (1, 64 * MIB, True)
+    assert OpenAITarget(md5=True).limits.whole_bytes == 0
 
 
 async def test_a_missing_credential_is_told_before_anything(

@@ -48,7 +48,8 @@ class OpenAITarget:
         parallel: Parts in flight at a time.
         expires_after: Seconds after which OpenAI removes the file (an hour to 30 days), None for
             never.
-        md5: Send the file's md5 with the last request, for the server to compare.
+        md5: Send the file's md5 with the last request, for the server to compare; small files then
+            go by the Uploads API, too.
 
     Raises:
         TargetLimitExceeded: A setting is outside of what OpenAI takes.
@@ -102,7 +103,8 @@ class OpenAITarget:
             min_bytes=1,
             part_size=self.part_size,
             parallel=self.parallel,
-            whole_bytes=self.part_size,
+            # The request for a whole file has no place for an md5.
+            whole_bytes=0 if self.md5 else self.part_size,
             resumable=True,
             wants_md5=self.md5,
         )

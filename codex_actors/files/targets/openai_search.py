@@ -25,6 +25,8 @@ PAGE = 100
 MAX_PAGES = 10
 # Between this machine's clock and the server's.
 SKEW = timedelta(minutes=5)
+# Reading back more would take longer than an answer may.
+MAX_READ_BACK = 256 * 2**20
 # Servers differ in how they read such a name in a form, so it proves nothing.
 AMBIGUOUS = frozenset('"\\%')
 
@@ -107,7 +109,9 @@ class Search:
         )
 
     async def _has_same_bytes(self, file_id: str, file: Outgoing) -> bool | None:
-        """Tell whether a file has our checksum; None if it must not be read."""
+        """Tell whether a file has our checksum; None if it cannot be read."""
+        if file.size > MAX_READ_BACK:
+            return None
         request = self._get(f"/files/{quote(file_id, safe='')}/content", None)
         hashing = hasher(file.algorithm)
         size = 0
