@@ -34,6 +34,8 @@ class Access:
         self.events = events or Events()
         self._environment: Environment | None = None
         self._slots: trio.CapacityLimiter | None = None
+        # Callers who wait together with one who waits for a slot.
+        self.companions = 0
 
     @property
     def registry(self) -> ActorRef:
@@ -68,19 +70,29 @@ class Access:
         """Tell whether the next transfer will have to wait for its turn."""
         return (await self._ready())[1].available_tokens <= 0
 
-    async def take_slot(self) -> Callable[[], None]:
-        """Wait for the turn of a transfer; return what gives it back, to be called once.
+    async def refuse_when_busy(self) -> None:
+        """Check that one more caller may wait.
 
         Raises:
             TransfersBusy: `max_queued` callers are waiting already.
         """
         environment, slots = await self._ready()
         config = environment.config
-        if slots.available_tokens <= 0 and slots.statistics().tasks_waiting >= config.max_queued:
+        waiting = slots.statistics().tasks_waiting + self.companions
+        if slots.available_tokens <= 0 and waiting >= config.max_queued:
             raise TransfersBusy(
                 f"{config.max_transfers} transfers are running and {config.max_queued} callers"
                 " wait: try again later, or raise max_queued."
             )
+
+    async def take_slot(self) -> Callable[[], None]:
+        """Wait for the turn of a transfer; return what gives it back, to be called once.
+
+        Raises:
+            TransfersBusy: `max_queued` callers are waiting already.
+        """
+        await self.refuse_when_busy()
+        slots = (await self._ready())[1]
         # Not on behalf of the task: an iterable that is being staged may stage something itself,
         # and who began a transfer need not be the one who ends it.
         borrower = object()

@@ -142,7 +142,7 @@ class Files:
         return attrs.evolve(
             counted,
             transfers_running=queue.borrowed_tokens,
-            transfers_queued=queue.tasks_waiting,
+            transfers_queued=queue.tasks_waiting + self._access.companions,
         )
 
     async def force_cleanup(

@@ -268,7 +268,8 @@ class FilesConfig:
         max_bytes: Bytes that all contents together may take, None for no limit.
         max_count: Attachments that may be staged at a time, None for no limit.
         max_transfers: Stagings and uploads that run at a time.
-        max_queued: Callers that may wait for one; more get `TransfersBusy`.
+        max_queued: Callers that may wait for one; more get `TransfersBusy`. Those who wait with
+            something small (64 KiB at most) share the next one, up to 64 of them.
 
     Raises:
         InvalidConfig: A value makes no sense; the message names it.

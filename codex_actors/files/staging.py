@@ -6,8 +6,8 @@ with it, unless others wait for the same bytes. Must not know SQL or the disk.
 
 import itertools
 import math
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 
 import trio
 from attrs import define, field, frozen
@@ -23,7 +23,15 @@ from codex_actors.files.errors import FilesError, InvalidName, SourceChanged
 from codex_actors.files.flights import Boarded, Flights, Launched
 from codex_actors.files.index.staging import FindContent, FindStaged, Missed, Staged, StageRequest
 from codex_actors.files.names import validate_name
-from codex_actors.files.sources import Feed, PathSource, StageSource, classify, open_feed
+from codex_actors.files.sources import (
+    ByteSource,
+    Feed,
+    PathSource,
+    StageSource,
+    classify,
+    open_feed,
+)
+from codex_actors.files.store.source import SourceIdentity
 from codex_actors.files.tree import small_spec, stage_spec
 from codex_actors.files.ttl import validate_ttl
 
@@ -60,6 +68,12 @@ class _Sharing:
     jobs: dict[int, SmallJob] = field(factory=dict[int, SmallJob])
     _places: Iterator[int] = field(factory=itertools.count)
     _leaving: list[trio.CancelScope] = field(factory=list[trio.CancelScope])
+    begun: bool = False
+
+    @property
+    def companions(self) -> int:
+        """Who waits, beside the one who waits for all."""
+        return 0 if self.begun else max(len(self.jobs) - 1, 0)
 
     def add(self, job: SmallJob) -> int:
         """Take one more; return its place."""
@@ -104,14 +118,21 @@ class Stager:
             if isinstance(ready, PathSource):
                 return await self._stage_path(ready, request, verify=wanted.verify)
             if ready is not None:
-                job = StageJob(ready, request.algorithm, distrust=wanted.verify)
-                return await self._transfer(job, request)
+                return await self._stage_bytes(ready, request, verify=wanted.verify)
             feed = open_feed(source, environment.blocking)
             job = StageJob(feed.source, request.algorithm, distrust=wanted.verify)
             return await self._transfer(job, request, feed)
         except FilesError as error:
             environment.events.emit(telemetry.failed("stage", error, name=name or ""))
             raise
+
+    async def _stage_bytes(
+        self, source: ByteSource, request: StageRequest, *, verify: bool
+    ) -> Staged:
+        if not verify and await self._is_to_share(None, len(source.data), request):
+            with suppress(_TryAlone):
+                return await self._transfer_small(SmallJob(source, request))
+        return await self._transfer(StageJob(source, request.algorithm, distrust=verify), request)
 
     async def _stage_path(
         self, source: PathSource, request: StageRequest, *, verify: bool
@@ -124,7 +145,9 @@ class Stager:
         if isinstance(found, Missed):
             job = StageJob(source, request.algorithm, found.identity)
             with suppress(_TryAlone):
-                if await self._is_to_share(job, request):
+                if found.identity and await self._is_to_share(
+                    found.identity, found.identity.size, request
+                ):
                     return await self._transfer_small(SmallJob(source, request))
                 return await self._transfer(job, request)
             found = await self._access.perform(find)
@@ -132,13 +155,15 @@ class Stager:
             found = await self._transfer(StageJob(source, request.algorithm), request)
         return found
 
-    async def _is_to_share(self, job: StageJob, request: StageRequest) -> bool:
-        """Tell whether a small file would wait for its turn, with nobody reading it already."""
-        if job.identity is None or job.identity.size > SMALL_BYTES:
+    async def _is_to_share(
+        self, identity: SourceIdentity | None, size: int, request: StageRequest
+    ) -> bool:
+        """Tell whether something small would wait for its turn, with nobody reading it already."""
+        if size > SMALL_BYTES:
             return False
         if request.lease is not None:
             return False  # who takes one and goes must be able to undo it at once
-        if self._flights.is_under_way((job.identity, job.algorithm)):
+        if self._flights.is_under_way((identity, request.algorithm)):
             return False
         return await self._access.is_crowded()
 
@@ -150,17 +175,22 @@ class Stager:
         """
         access = self._access
         environment = await access.environment()
-        if self._sharing is None:
-            self._sharing = _Sharing()
         sharing = self._sharing
-        place = sharing.add(job)
-        if len(sharing.jobs) == MOST_SHARING:
+        if sharing is None:
+            sharing = self._sharing = _Sharing()
+        elif sharing.jobs:
+            await access.refuse_when_busy()
+        with self._counting(sharing):
+            place = sharing.add(job)
+        if len(sharing.jobs) >= MOST_SHARING:
             self._sharing = None
 
         async def launch() -> Launched:
             release = await access.take_slot()
             if self._sharing is sharing:
                 self._sharing = None  # whoever comes now is too late for it
+            with self._counting(sharing):
+                sharing.begun = True
             try:
                 spec = small_spec(environment, access.registry, dict(sharing.jobs))
                 return Launched(await access.transfers.start_child(spec), release)
@@ -172,7 +202,15 @@ class Stager:
             async with self._flights.board(sharing, launch) as boarded:
                 return await _collect_small(boarded.actor, sharing, place)
         finally:
-            sharing.jobs.pop(place, None)  # it may not have begun
+            with self._counting(sharing):
+                sharing.jobs.pop(place)  # it may not have begun
+
+    @contextmanager
+    def _counting(self, sharing: _Sharing) -> Generator[None]:
+        """Keep the queue's number of callers true while those who share change."""
+        before = sharing.companions
+        yield
+        self._access.companions += sharing.companions - before
 
     async def _transfer(
         self, job: StageJob, request: StageRequest, feed: Feed | None = None

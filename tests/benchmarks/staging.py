@@ -95,6 +95,14 @@ def _small(where: Path, sizes: _Sizes, repeats: int) -> Iterator[Figure]:
             samples=_column(ours, "again"),
             target=100.0,
         )
+    # What others do on this machine shows in the times above, but hardly here.
+    yield Figure(
+        name=f"{what} first, none: processor",
+        unit="ms",
+        samples=_column(turns["none"], "cpu"),
+        floor="bare Python",
+        floor_samples=_column(turns["bare none"], "cpu"),
+    )
     yield from _beside(what, turns)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from files_support import partials_of
 
 from codex_actors import ChildStarted, Event
@@ -150,6 +150,20 @@ async def test_who_waits_with_a_small_file_shares_the_next_transfer(
 
     assert here.started == ["transfers/stage-1", CHILD]
     assert_staged(callers)
+
+
+async def test_bytes_share_it_too(config: FilesConfig, sources: list[Path]) -> None:
+    """Files and bytes, in one transfer."""
+    async with crowd(config) as here:
+        files = await here.wait(callers_of(sources))
+        data = await here.wait([Caller(f"data {number}".encode(), "data") for number in range(3)])
+        here.go()
+
+    assert here.started == ["transfers/stage-1", CHILD]
+    assert_staged(files)
+    assert [caller.attachment.path.read_bytes() for caller in data] == [
+        caller.source for caller in data
+    ]
 
 
 async def test_who_comes_too_late_shares_the_one_after(
@@ -304,16 +318,22 @@ async def test_a_transfer_that_dies_is_survived_alone(
     assert len(here.started) == 2 + len(sources)
 
 
-async def test_the_queue_is_bounded_for_them_too(config: FilesConfig, sources: list[Path]) -> None:
-    """Those who share wait as one; beyond `max_queued` nobody waits."""
+async def test_each_of_them_counts_in_the_queue(config: FilesConfig, sources: list[Path]) -> None:
+    """They are seen waiting one by one, and beyond `max_queued` of them nobody waits."""
     # F46
-    config = FilesConfig(
-        staging_dir=config.staging_dir, durability="none", max_transfers=1, max_queued=0
-    )
+    config = evolve(config, max_queued=3)
     async with crowd(config) as here:
-        callers = callers_of(sources)
-        for caller in callers:
+        callers = await here.wait(callers_of(sources[:3]))
+        refused = callers_of(sources[3:])
+        for caller in refused:
             here.nursery.start_soon(caller.stage, here.files)
         await trio.testing.wait_all_tasks_blocked()
+        full = (await here.files.metrics()).transfers_queued
+        callers.pop(0).scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        fewer = (await here.files.metrics()).transfers_queued
+        here.go()
 
-    assert [type(caller.result) for caller in callers] == [TransfersBusy] * len(callers)
+    assert (full, fewer) == (3, 2)
+    assert [type(caller.result) for caller in refused] == [TransfersBusy] * len(refused)
+    assert_staged(callers)

@@ -25,8 +25,8 @@ from codex_actors.files.environment import Environment
 from codex_actors.files.errors import FilesError
 from codex_actors.files.flights import Land
 from codex_actors.files.index.staging import Publish, Staged, StageRequest
-from codex_actors.files.sources import PathSource
-from codex_actors.files.store.partial import Copied, Partial, fill_from_path
+from codex_actors.files.sources import ByteSource, PathSource
+from codex_actors.files.store.partial import Copied, Partial, fill_from_bytes, fill_from_path
 from codex_actors.files.store.source import SourceIdentity
 
 __all__ = ["SMALL_BYTES", "CollectSmall", "SmallJob", "SmallStageActor", "stages"]
@@ -45,7 +45,7 @@ class SmallJob:
         request: As what.
     """
 
-    source: PathSource
+    source: PathSource | ByteSource
     request: StageRequest
 
 
@@ -151,7 +151,7 @@ def _copy_all(
     filled: dict[int, SourceIdentity | FilesError | None] = {}
     for place, partial in partials.items():
         try:
-            filled[place] = yield from fill_from_path(partial, jobs[place].source.path)
+            filled[place] = yield from _fill(partial, jobs[place].source)
         except FilesError as error:
             filled[place] = error
         yield
@@ -160,6 +160,15 @@ def _copy_all(
         results[place] = _finish(partial, filled[place])
         yield
     return results
+
+
+def _fill(
+    partial: Partial, source: PathSource | ByteSource
+) -> Generator[None, None, SourceIdentity | None]:
+    if isinstance(source, PathSource):
+        return (yield from fill_from_path(partial, source.path))
+    yield from fill_from_bytes(partial, source.data)
+    return None
 
 
 def _finish(partial: Partial, source: SourceIdentity | FilesError | None) -> Result:

@@ -36,6 +36,7 @@ __all__ = [
     "copy_bytes",
     "copy_path",
     "directly",
+    "fill_from_bytes",
     "fill_from_path",
 ]
 
@@ -296,6 +297,12 @@ def copy_bytes(
         QuotaExceeded: They are more than the partial file may become.
         StagingFull, StagingIOError: Writing failed.
     """
+    yield from fill_from_bytes(partial, data, follow)
+    return partial.finish()
+
+
+def fill_from_bytes(partial: Partial, data: bytes, follow: Follow = directly) -> Generator[None]:
+    """Copy bytes in memory, but do not finish; as `copy_bytes`."""
     partial.refuse_beyond_limit(len(data))
     partial.create()
     if len(data) <= CHUNK_BYTES:
@@ -308,4 +315,3 @@ def copy_bytes(
                 partial.append(view[start : start + CHUNK_BYTES])
                 advance(partial.size)
                 yield
-    return partial.finish()
