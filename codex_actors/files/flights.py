@@ -58,9 +58,14 @@ class _Flight:
 
 
 class Flights:
-    """The transfers under way that others may join."""
+    """The transfers under way that others may join.
 
-    def __init__(self) -> None:
+    Args:
+        grace: Seconds that the end of a transfer that is given up is waited for.
+    """
+
+    def __init__(self, *, grace: float = CLEANUP_SECONDS) -> None:
+        self._grace = grace
         self._under_way: dict[Hashable, _Flight] = {}
 
     def is_under_way(self, key: Hashable) -> bool:
@@ -120,7 +125,7 @@ class Flights:
         try:
             if in_vain:
                 actor.kill()
-                with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+                with trio.move_on_after(self._grace, shield=True):
                     await actor.wait_stopped()  # what it had on disk is gone then
             else:
                 with suppress(ActorStopped):

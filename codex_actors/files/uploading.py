@@ -54,7 +54,7 @@ class Uploader:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._flights = Flights()
+        self._flights = Flights(grace=CLEANUP_SECONDS)
         self._news: WeakKeyDictionary[ActorRef, Broadcast] = WeakKeyDictionary()
 
     async def upload(

@@ -11,7 +11,10 @@ point of the child's code (`at=`, see `codex_actors.fault_point`).  It happens a
 `nth` time, once, or from then on `always`.
 
 The points of the files' tree: `stage.started`, `stage.chunk` (after each MiB of a
-stream), `stage.copied` and `stage.published` in `transfers/stage-<n>`;
+stream), `stage.copied` and `stage.published` in `transfers/stage-<n>`; `upload.started`,
+`upload.checked`, `upload.claimed`, `upload.begun`, `upload.part` (after each acknowledged
+part), `upload.sent`, `upload.completing`, `upload.sending` (of a file in one request),
+`upload.finished` and `upload.aborting` in `transfers/upload-<n>`;
 `registry.committing` and `registry.committed` around every batch of `registry`;
 `sweeper.sweeping` before each chunk of `sweeper`.
 """

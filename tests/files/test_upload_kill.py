@@ -47,3 +47,24 @@ async def test_a_killed_upload_is_resumed_where_it_was(tmp_path: Path, enough: i
     assert len({*first} & {*again}) <= target.limits.parallel
     assert reused == uploaded
     assert partials_of(staging) == []
+
+
+async def test_a_living_process_is_waited_for(tmp_path: Path) -> None:
+    """Who wants the same in another process gets its file; no part is sent twice."""
+    source, folder, staging = tmp_path / "data.bin", tmp_path / "remote", tmp_path / "staging"
+    source.write_bytes(DATA)
+    folder.mkdir()
+    target = PartsFolder(folder)
+    script = parts_folder_support.__file__
+    arguments = [sys.executable, script, str(staging), str(source), str(folder)]
+
+    async with open_files(FilesConfig(staging_dir=staging)) as files:
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220 - it ends by itself
+            assert process.stdout is not None
+            await trio.to_thread.run_sync(process.stdout.readline)
+            uploaded = await files.upload(str(source), target=target)
+            await trio.to_thread.run_sync(process.stdout.read)
+
+    assert process.returncode == 0
+    assert sorted(target.sent) == list(range(PARTS))
+    assert (folder / uploaded.file_id).read_bytes() == DATA

@@ -250,6 +250,47 @@ async def test_a_call_that_is_cancelled_while_the_server_is_silent(
         await assert_unharmed(files, target, root)
 
 
+async def test_a_call_that_is_cancelled_waits_for_a_slow_abort_but_not_for_ever(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """The event tells what may be left."""
+    target, told = in_parts(), Told()
+    target.script("part 0", Stall())
+    target.script("abort", Stall())
+    async with opened(root, told=told) as files:
+        with trio.move_on_after(5):
+            await files.upload(DATA, target=target, name="x")
+        took = trio.current_time() - 5
+        children = files.supervisor.subtree("transfers").which_children()
+
+    (event,) = told.named("exception")
+    assert 7 < took < 10
+    assert children == ()
+    assert "does not answer" in event.metadata["left"]
+    assert target.sessions == 0
+
+
+@pytest.mark.parametrize("action", ["crash", "cancel", "hang"])
+async def test_an_upload_that_dies_while_it_is_given_up(
+    root: Path, autojump_clock: MockClock, action: str
+) -> None:
+    """Its callers are told, and the next upload works, whatever was left at the target."""
+    target = in_parts()
+    target.script("part 0", Refused("broken", status=400))
+    faults = Faults()
+    getattr(faults, action)(CHILD, at="upload.aborting")
+    with faults:
+        async with opened(root) as files:
+            with pytest.raises((ActorDied, UploadRejected)):
+                await files.upload(DATA, target=target, name="x")
+
+            uploaded = await files.upload(DATA, target=target, name="x")
+
+            assert len(faults.happened) == 1
+            assert target.files == {uploaded.file_id: DATA}
+            assert (await files.metrics()).leases == 0
+
+
 @pytest.mark.parametrize("action", ["crash", "cancel"])
 async def test_an_upload_that_dies_when_the_file_is_made_has_happened(
     root: Path, autojump_clock: MockClock, action: str

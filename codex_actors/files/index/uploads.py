@@ -187,7 +187,8 @@ class ForgetOldUploads:
         )
         transaction.execute(
             "DELETE FROM uploads WHERE file_id IS NOT NULL AND expires_at IS NULL"
-            " AND uploaded_at <= ? AND checksum NOT IN (SELECT checksum FROM blobs)",
+            " AND uploaded_at <= ?"
+            " AND NOT EXISTS (SELECT 1 FROM blobs AS b WHERE b.checksum = uploads.checksum)",
             now - _MEMORY,
         )
         old = transaction.execute(
