@@ -26,7 +26,7 @@ from codex_actors.files import (
 from codex_actors.files.parts import parts_of
 from codex_actors.files.store.disk import Disk
 from codex_actors.files.targets.protocol import Part
-from codex_actors.testing import Stall
+from codex_actors.testing import Faults, Stall
 
 
 @pytest.fixture
@@ -349,6 +349,79 @@ async def test_a_blob_that_is_changed_while_it_is_sent_aborts_the_upload(
         assert target.log[-1] == "abort"
         assert await files.list_staged() == ()
         assert len(list((root / ".quarantine").iterdir())) == 1
+
+
+async def test_a_blob_that_is_changed_while_it_waits_for_its_turn_is_not_sent(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """It was right when the call was made."""
+    # F32
+    target = in_parts()
+    target.script("begin", Stall(10.0))
+    async with opened(root, max_transfers=1) as files, trio.open_nursery() as nursery:
+        attachment = await files.stage(DATA, name="x")
+
+        async def occupy() -> None:
+            await files.upload(b"other", target=target, name="other")
+
+        async def send() -> None:
+            with pytest.raises(ChecksumMismatch):
+                await files.upload(attachment, target=target)
+
+        nursery.start_soon(occupy)
+        await trio.sleep(1)
+        nursery.start_soon(send)
+        await trio.sleep(1)
+        spoil(attachment.path)
+        await trio.sleep(20)
+
+        assert target.log == ["begin", "part 0", "complete"]
+        assert await files.list_staged() == ()
+
+
+async def test_a_blob_that_is_changed_before_its_only_request_makes_no_file(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """The target is not given the last chunk of it."""
+    target = whole()
+    target.script("whole", Stall(5.0))
+    async with opened(root) as files, trio.open_nursery() as nursery:
+        attachment = await files.stage(DATA, name="x")
+
+        async def send() -> None:
+            with pytest.raises(ChecksumMismatch):
+                await files.upload(attachment, target=target)
+
+        nursery.start_soon(send)
+        await trio.sleep(2)
+        spoil(attachment.path)
+        await trio.sleep(20)
+
+        assert target.files == {}
+        assert target.sessions == 0
+
+
+async def test_a_blob_that_is_changed_after_its_last_part_is_not_completed(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """What was sent may be right, and is not relied on."""
+    target, faults = in_parts(), Faults()
+    faults.hang(CHILD, at="upload.sent")
+    with faults:
+        async with opened(root) as files, trio.open_nursery() as nursery:
+            attachment = await files.stage(DATA, name="x")
+
+            async def send() -> None:
+                with pytest.raises(ChecksumMismatch):
+                    await files.upload(attachment, target=target)
+
+            nursery.start_soon(send)
+            await trio.sleep(2)
+            spoil(attachment.path)
+            faults.release()
+            await trio.sleep(20)
+
+            assert (target.files, target.pending) == ({}, {})
 
 
 async def test_a_blob_that_is_cut_while_it_is_sent_aborts_the_upload(

@@ -280,7 +280,7 @@ async def test_an_expired_file_is_uploaded_again(root: Path, autojump_clock: Moc
     # F67
     target = in_parts()
     target.expires_at = datetime.now(UTC) + timedelta(hours=1)
-    async with opened(root) as files:
+    async with opened(root, sweep_interval=1e6) as files:  # it is not yet forgotten
         first = await files.upload(DATA, target=target, name="x")
         await trio.sleep(3500)
         same = await files.upload(DATA, target=target, name="x")
