@@ -1,4 +1,4 @@
-"""Owns the dialogue of one upload with its target and with the manifest.
+"""Owns the dialogue of one upload with its target.
 
 Invariant: nothing is sent before the file on disk was seen to be what was staged; what the target
 has acknowledged is recorded before it counts; what an earlier upload has left is used, or given up.
@@ -8,7 +8,6 @@ Must not know who waits for it, nor what becomes of it when it ends half-way.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol, TypeVar
 
 import trio
 from attrs import define
@@ -17,27 +16,15 @@ from codex_actors import fault_point
 from codex_actors.files.body import BlobBody, Watch
 from codex_actors.files.environment import Environment
 from codex_actors.files.errors import UploadError, UploadRejected
-from codex_actors.files.index.transaction import Operation
-from codex_actors.files.index.upload_records import (
-    FindMD5,
-    FinishUpload,
-    ForgetFile,
-    ForgetUpload,
-    IsSealed,
-    RecordMaking,
-    RecordMD5,
-    RecordPart,
-    RecordRemote,
-)
-from codex_actors.files.index.uploads import Busy, ClaimUpload, Pending
+from codex_actors.files.index.uploads import Busy, Pending
 from codex_actors.files.insisting import insist
 from codex_actors.files.making import make, settle, undo
 from codex_actors.files.model import UploadedFile
 from codex_actors.files.parts import Parts, parts_of, send_parts
 from codex_actors.files.progress import Meter, Progress
+from codex_actors.files.recording import Recorder
 from codex_actors.files.requests import Patience, Requests
-from codex_actors.files.store.reading import Blob, open_blob
-from codex_actors.files.store.seal import Seal
+from codex_actors.files.store.reading import open_blob
 from codex_actors.files.targets.protocol import Finished, Part, Receipt, Remote, Session
 from codex_actors.files.ttl import from_milliseconds
 from codex_actors.files.undertaking import Undertaking, UploadJob
@@ -49,16 +36,6 @@ _ANSWER_SECONDS = 2.0
 # How often the record of an upload by another process is looked at again.
 _BUSY_SECONDS = 1.0
 
-T = TypeVar("T")
-
-
-class Perform(Protocol):
-    """A way to the manifest."""
-
-    async def __call__(self, operation: Operation[T], /) -> T:
-        """Carry an operation out."""
-        ...
-
 
 @define(eq=False)
 class Sending:
@@ -67,8 +44,7 @@ class Sending:
     Attributes:
         environment: What the tree was given.
         job: What to upload.
-        holder: Its name in the manifest.
-        perform: The way there.
+        records: What the manifest is told.
         requests: How the target is asked.
         meter: How far it is.
         tell: Told how far it is.
@@ -78,8 +54,7 @@ class Sending:
 
     environment: Environment
     job: UploadJob
-    holder: str
-    perform: Perform
+    records: Recorder
     requests: Requests
     meter: Meter
     tell: Callable[[Progress], object]
@@ -99,7 +74,7 @@ class Sending:
         await fault_point("upload.started")
         blob = await blocking.run(open_blob, self.environment.disk, attachment)
         try:
-            watch = Watch(blob, blocking, self._is_sealed)
+            watch = Watch(blob, blocking, self.records.is_sealed)
             await watch.check()
             await fault_point("upload.checked")
             async with self.job.target.open_session() as session:
@@ -109,7 +84,9 @@ class Sending:
             blob.close()
 
     async def _send(self, session: Session, watch: Watch) -> UploadedFile:
-        claimed = await self._claim(session, await self._md5(watch.blob))
+        claimed = await self._claim(
+            session, await self.records.md5(watch.blob, self.environment.blocking)
+        )
         if isinstance(claimed, UploadedFile):
             self.cached = True
             self.meter.resume(claimed.size)
@@ -122,24 +99,16 @@ class Sending:
         else:
             finished = await self._send_parts(session, undertaking, watch)
         await fault_point("upload.finished")
-        uploaded = await self._finish(undertaking, finished)
+        uploaded = await self.records.finished(undertaking, finished)
+        self.undertaking = None
         self.meter.acknowledged = undertaking.file.size
         self._told()
         return uploaded
 
     async def _claim(self, session: Session, md5: str | None) -> UploadedFile | Undertaking:
-        key = self.job.key
         file = self.job.outgoing(md5, self._now())
-        part_size = self.job.target.limits.part_size
-        claim = ClaimUpload(
-            key=key,
-            holder=self.holder,
-            file=file,
-            making=self.job.goes_whole,
-            part_size=part_size,
-        )
         while True:
-            claimed = await self.perform(claim)
+            claimed = await self.records.claim(file)
             if isinstance(claimed, Busy):
                 await trio.sleep(_BUSY_SECONDS)
             elif isinstance(claimed, Pending):
@@ -147,7 +116,7 @@ class Sending:
             elif await self._is_there(session, claimed):
                 return claimed
             else:
-                await self.perform(ForgetFile(key, claimed.file_id))
+                await self.records.gone(claimed)
 
     async def _is_there(self, session: Session, uploaded: UploadedFile) -> bool:
         return await self.requests.ask("confirm", lambda _: session.confirm(uploaded.file_id))
@@ -158,8 +127,8 @@ class Sending:
         left = await self._take_over(session, undertaking)
         if isinstance(left, Finished):
             return left
-        if left is not None:
-            await self._abandon(session, undertaking)
+        if undertaking.pending.taken_over:
+            await self.records.making(undertaking)
 
         def request(patience: Patience) -> Awaitable[Finished]:
             body = BlobBody(watch, 0, undertaking.file.size, patience.touch)
@@ -187,7 +156,7 @@ class Sending:
                 self._told()
         await self._begin(session, undertaking)
         await fault_point("upload.begun")
-        await self._record_remote(undertaking)
+        await self.records.remote(undertaking)
         return await self._finish_parts(session, undertaking, watch)
 
     async def _begin(self, session: Session, undertaking: Undertaking) -> None:
@@ -223,7 +192,7 @@ class Sending:
         await watch.check()
         if not self.job.target.limits.resumable:
             # What is resumable has been recorded with the last part.
-            await self.perform(RecordMaking(undertaking.pending.upload, self.holder))
+            await self.records.making(undertaking)
         receipts = undertaking.in_order
         return await make(
             self.requests,
@@ -238,11 +207,7 @@ class Sending:
     ) -> None:
         undertaking.receipts[part.number] = receipt
         await fault_point("upload.part")
-        if self.job.target.limits.resumable:
-            last = len(undertaking.receipts) == count
-            await self.perform(
-                RecordPart(undertaking.pending.upload, self.holder, receipt, last=last)
-            )
+        await self.records.part(undertaking, receipt, last=len(undertaking.receipts) == count)
         self.meter.add(part.size)
         self._told()
 
@@ -281,47 +246,12 @@ class Sending:
                 await self.requests.ask("abort", lambda _: session.abort(undertaking.file, remote))
         undertaking.remote = None
         undertaking.receipts = {}
-        await self._record_remote(undertaking)
-
-    async def _record_remote(self, undertaking: Undertaking) -> None:
-        part_size = self.job.target.limits.part_size
-        await self.perform(
-            RecordRemote(undertaking.pending.upload, self.holder, undertaking.remote, part_size)
-        )
-        if self.job.goes_whole:
-            await self.perform(RecordMaking(undertaking.pending.upload, self.holder))
-
-    async def _finish(self, undertaking: Undertaking, finished: Finished) -> UploadedFile:
-        key = self.job.key
-        uploaded = await self.perform(FinishUpload(key, self.holder, undertaking.file, finished))
-        self.undertaking = None
-        return uploaded
-
-    async def _is_sealed(self, seal: Seal) -> bool:
-        return await self.perform(IsSealed(self.job.attachment.checksum, seal))
-
-    async def _md5(self, blob: Blob) -> str | None:
-        if not self.job.target.limits.wants_md5:
-            return None
-        checksum = self.job.attachment.checksum
-        known = await self.perform(FindMD5(checksum))
-        if known is None:
-            known = await self.environment.blocking.drive(blob.md5())
-            await self.perform(RecordMD5(checksum, known))
-        return known
+        await self.records.remote(undertaking)
 
     async def give_up(self, undertaking: Undertaking) -> Finished | None:
         """Leave nothing at the target; return the file if it turns out to be there."""
         async with self.job.target.open_session() as session:
             return await undo(self.requests, session, undertaking)
-
-    def last_word(
-        self, undertaking: Undertaking, finished: Finished | None
-    ) -> Operation[UploadedFile | None]:
-        """Return what the manifest is to be told after that."""
-        if finished is None:
-            return ForgetUpload(undertaking.pending.upload, self.holder)
-        return FinishUpload(self.job.key, self.holder, undertaking.file, finished)
 
     def _now(self) -> datetime:
         return from_milliseconds(self.environment.clock.now())

@@ -259,6 +259,33 @@ async def test_a_single_request_of_a_dead_process_is_settled(
         assert request_sent.log == (["settle"] if took_effect else ["settle", "whole"])
 
 
+async def test_a_single_request_for_what_had_begun_in_parts_is_settled_too(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """Whoever takes it over marks that the file may be made now."""
+    # F63
+    with dead_upload(root):
+        target = whole()
+    faults = Faults()
+    faults.hang(CHILD, at="upload.sending")
+    with faults:
+        async with opened(root) as files:
+            attachment = await files.stage(DATA, name="x")
+            async with trio.open_nursery() as nursery:
+
+                async def send() -> None:
+                    with pytest.raises(ActorDied):
+                        await files.upload(attachment, target=target)
+
+                nursery.start_soon(send)
+                await trio.sleep(1)
+                files.supervisor["registry"].kill()
+            await files.upload(attachment, target=target)
+
+            assert target.log[-2:] == ["settle", "whole"]
+            assert list(target.files.values()) == [DATA]
+
+
 async def test_a_finished_upload_is_given_out_again_after_a_restart(
     root: Path, autojump_clock: MockClock
 ) -> None:

@@ -39,6 +39,7 @@ from codex_actors.files.index.uploads import dismiss, enlist
 from codex_actors.files.index.verifying import SettleVerdicts
 from codex_actors.files.model import UploadedFile
 from codex_actors.files.progress import Meter, Progress
+from codex_actors.files.recording import Recorder
 from codex_actors.files.requests import Requests, Retrying
 from codex_actors.files.sending import Sending
 from codex_actors.files.store.seal import Suspect, examine
@@ -78,11 +79,11 @@ class UploadActor(Actor):
             environment.draw,
             self._retrying,
         )
+        self._records = Recorder(job, self._holder, self._perform)
         self._sending = Sending(
             environment,
             job,
-            self._holder,
-            self._perform,
+            self._records,
             self._requests,
             self._meter,
             self._progressed,
@@ -151,7 +152,7 @@ class UploadActor(Actor):
                 self._left = error
         if scope.cancelled_caught:
             self._left = TimeoutError("the target does not answer")
-        operation = self._sending.last_word(undertaking, finished)
+        operation = self._records.last_word(undertaking, finished)
         try:
             uploaded = await self._perform(operation)
         except FilesError:
