@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
+from trio.lowlevel import checkpoint, wait_task_rescheduled
 
 from .actor import Actor
 from .calls import PendingCall, Reply
@@ -19,7 +20,7 @@ from .errors import IgnoreChild, UnhandledMessage
 from .events import CastUnhandled, ChildCleanupFailed, InfoDropped
 from .exits import KILLED, NORMAL, ExitKind, ExitReason
 from .fault_points import INJECTOR, FaultInjector
-from .handlers import Handlers
+from .handlers import Handler, Handlers
 from .incarnation import Incarnation
 from .leave import Manner
 from .messages import Down, Info
@@ -198,35 +199,46 @@ class ActorLife(Incarnation):
         return actor
 
     async def _serve(self, actor: Actor, handlers: Handlers) -> None:
+        """Handle what comes, infos first, until it is to end or all is drained."""
         self._injector = INJECTOR.get()
         place = self.place
         mailbox = place.mailbox
         budget = _BATCH
-        while True:
-            while self._infos and not self._leaving:
-                await self._handle_info(actor, handlers, self._infos.popleft()[1])
+        while not self._leaving:
+            if budget == 0:
+                budget = _BATCH
+                await checkpoint()
+            elif self._infos:
                 budget -= 1
-            if self._leaving:
-                return
-            if budget <= 0:
-                budget = _BATCH
-                await trio.lowlevel.checkpoint()
-                continue
-            item = mailbox.take()
-            if item is None:
-                if not place.open:
-                    return  # drained
-                await mailbox.wait()
-                budget = _BATCH
-                continue
-            budget -= 1
-            if type(item) is PendingCall:
-                if not item.settled:
+                info = self._infos.popleft()[1]
+                await self._handle(actor, handlers.infos[type(info)], info)
+            elif (item := mailbox.take()) is not None:
+                budget -= 1
+                if type(item) is PendingCall:
                     await self._handle_call(actor, handlers, item)
+                elif (handler := handlers.casts.get(type(item))) is not None:
+                    await self._handle(actor, handler, item)
+                else:
+                    name = type(item).__name__
+                    place.tree.hub.emit(CastUnhandled(path=place.path, message=name))
+            elif place.open:
+                await wait_task_rescheduled(mailbox.seat())
+                budget = _BATCH
             else:
-                await self._handle_cast(actor, handlers, item)
+                return
+
+    async def _handle(self, actor: Actor, handler: Handler, message: object) -> None:
+        self._in_hand = message
+        self._since = self.place.tree.now()
+        if self._injector is not None:
+            await self._injector.on_message(self.place.ref, message)
+        await handler.function(actor, message)
+        self._in_hand = None
+        self.place.handled += 1
 
     async def _handle_call(self, actor: Actor, handlers: Handlers, pending: PendingCall) -> None:
+        if pending.settled:
+            return  # its caller has gone
         message = pending.message
         handler = handlers.calls.get(type(message))
         if handler is None:
@@ -256,29 +268,6 @@ class ActorLife(Incarnation):
 
     def _settled(self, pending: PendingCall) -> None:
         self._deferred.pop(pending, None)
-
-    async def _handle_cast(self, actor: Actor, handlers: Handlers, message: object) -> None:
-        handler = handlers.casts.get(type(message))
-        if handler is None:
-            name = type(message).__name__
-            self.place.tree.hub.emit(CastUnhandled(path=self.place.path, message=name))
-            return
-        self._in_hand = message
-        self._since = self.place.tree.now()
-        if self._injector is not None:
-            await self._injector.on_message(self.place.ref, message)
-        await handler.function(actor, message)
-        self._in_hand = None
-        self.place.handled += 1
-
-    async def _handle_info(self, actor: Actor, handlers: Handlers, info: Info) -> None:
-        self._in_hand = info
-        self._since = self.place.tree.now()
-        if self._injector is not None:
-            await self._injector.on_message(self.place.ref, info)
-        await handlers.infos[type(info)].function(actor, info)
-        self._in_hand = None
-        self.place.handled += 1
 
     # The end
 

@@ -49,8 +49,10 @@ class Mailbox:
         if len(self._items) >= self._limit:
             return False
         self._items.append(item)
-        if self._reader is not None:
-            self.wake()
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            reschedule(reader)
         return True
 
     async def post(self, item: object) -> None:
@@ -70,21 +72,24 @@ class Mailbox:
 
         await wait_task_rescheduled(give_up)
 
-    def take(self) -> Any:
+    def take(self) -> object | None:
         """Take out the oldest message; None when there is none."""
         items = self._items
+        self._limit = self.capacity
         if self._senders and len(items) <= self.capacity:
             task, item = self._senders.popitem(last=False)
             reschedule(task)
             items.append(item)
         return items.popleft() if items else None
 
-    async def wait(self) -> None:
-        """Park until there is something to look at: a message, the end of them, or control."""
+    def seat(self) -> Callable[[Callable[[], Any]], Abort]:
+        """Make the current task the reader: `await wait_task_rescheduled(mailbox.seat())`.
+
+        It is woken when there is something to look at: a message, the end of them, control.
+        """
         self._reader = current_task()
         self._limit = self.capacity + 1
-        await wait_task_rescheduled(self._leave)
-        self._limit = self.capacity
+        return self._leave
 
     def _leave(self, _raise_cancel: Callable[[], Any]) -> Abort:
         self._reader = None

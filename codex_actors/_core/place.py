@@ -173,7 +173,7 @@ class Place:
 
     # Admission
 
-    def check_open(self) -> None:
+    def _check_open(self) -> None:
         """Raise `ActorStopped` unless a message to this place will meet an incarnation.
 
         A sender that is being stopped is not made to wait for one that does not run:
@@ -181,7 +181,7 @@ class Place:
         """
         if not self.open:
             raise self.stopped()
-        if self.tree.dying and (self.life is None or self.life.is_starting):
+        if self.life is None or self.life.is_starting:
             sender = responsible_life()
             if sender is not None and sender.dying and sender is not self.life:
                 raise self.stopped()
@@ -194,13 +194,15 @@ class Place:
         """Raise `UnhandledMessage` or `ActorStopped` when this call is known to be in vain."""
         if self.handlers is not None and type(message) not in self.handlers.calls:
             raise self.unhandled(message)
-        self.check_open()
+        if not self.open or self.tree.dying:
+            self._check_open()
 
     def check_cast(self, message: object) -> None:
         """Raise `UnhandledMessage` or `ActorStopped` when this cast is known to be in vain."""
         if self.handlers is not None and type(message) not in self.handlers.casts:
             raise self.unhandled(message)
-        self.check_open()
+        if not self.open or self.tree.dying:
+            self._check_open()
 
     def unhandled(self, message: object) -> UnhandledMessage:
         """The error for a message that its receiver does not know."""

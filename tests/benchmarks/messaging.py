@@ -1,6 +1,7 @@
 """Benchmark of messages and lives: real refs beside bare Trio, and beside pykka where installed.
 
-Subjects take turns in one process, each sample a Trio run of its own; a rate is per second.
+Subjects take turns in one process, each sample a Trio run of its own. A rate is per second of
+processor time: none of them waits for anything else, and what else the machine does is left out.
 """
 
 import gc

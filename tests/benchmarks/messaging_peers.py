@@ -8,11 +8,12 @@ import importlib
 import importlib.util
 import tracemalloc
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import trio
 import trio.testing
+from attrs import frozen
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 __all__ = [
@@ -28,8 +29,16 @@ __all__ = [
 _CAPACITY = 1024
 _FAN = 1000
 
-# A message by the book: its number, and where its answer goes.
-_Asked = tuple[int, trio.Event, list[int]]
+
+@frozen
+class _Message:
+    """What is sent, as with ours."""
+
+    amount: int
+
+
+# A call by the book: its message, and where its answer goes.
+_Asked = tuple[_Message, trio.Event, list[int]]
 
 
 def floor_call(count: int) -> float:
@@ -54,11 +63,11 @@ async def _floor(count: int) -> float:
         nursery.start_soon(serve, current_task())
         await trio.testing.wait_all_tasks_blocked()
         assert server is not None
-        start = perf_counter()
+        start = process_time()
         for _ in range(count):
             reschedule(server)
             await wait_task_rescheduled(abort)
-        took = perf_counter() - start
+        took = process_time() - start
         nursery.cancel_scope.cancel()
     return took
 
@@ -68,8 +77,8 @@ def textbook_call(count: int) -> float:
 
     async def serve(receive: trio.MemoryReceiveChannel[_Asked]) -> None:
         total = 0
-        async for number, answered, answer in receive:
-            total += number
+        async for message, answered, answer in receive:
+            total += message.amount
             answer.append(total)
             answered.set()
 
@@ -77,13 +86,13 @@ def textbook_call(count: int) -> float:
         send, receive = trio.open_memory_channel[_Asked](_CAPACITY)
         async with trio.open_nursery() as nursery, send:
             nursery.start_soon(serve, receive)
-            start = perf_counter()
+            start = process_time()
             for _ in range(count):
                 answered = trio.Event()
                 answer: list[int] = []
-                await send.send((1, answered, answer))
+                await send.send((_Message(1), answered, answer))
                 await answered.wait()
-            return perf_counter() - start
+            return process_time() - start
 
     return count / trio.run(work)
 
@@ -91,23 +100,23 @@ def textbook_call(count: int) -> float:
 def textbook_cast(count: int) -> float:
     """Sends per second over a channel, until the last has been received."""
 
-    async def serve(receive: trio.MemoryReceiveChannel[int], over: trio.Event) -> None:
+    async def serve(receive: trio.MemoryReceiveChannel[_Message], over: trio.Event) -> None:
         total = 0
-        async for number in receive:
-            total += number
+        async for message in receive:
+            total += message.amount
             if total == count:
                 over.set()
 
     async def work() -> float:
-        send, receive = trio.open_memory_channel[int](_CAPACITY)
+        send, receive = trio.open_memory_channel[_Message](_CAPACITY)
         over = trio.Event()
         async with trio.open_nursery() as nursery, send:
             nursery.start_soon(serve, receive, over)
-            start = perf_counter()
+            start = process_time()
             for _ in range(count):
-                await send.send(1)
+                await send.send(_Message(1))
             await over.wait()
-            return perf_counter() - start
+            return process_time() - start
 
     return count / trio.run(work)
 
@@ -117,36 +126,36 @@ def textbook_fan_out(count: int) -> float:
     left = 0
     over = trio.Event()
 
-    async def serve(receive: trio.MemoryReceiveChannel[int]) -> None:
+    async def serve(receive: trio.MemoryReceiveChannel[_Message]) -> None:
         nonlocal left
-        async for number in receive:
-            left -= number
+        async for message in receive:
+            left -= message.amount
             if left == 0:
                 over.set()
 
     async def work() -> float:
         nonlocal left, over
         async with trio.open_nursery() as nursery:
-            sends: list[trio.MemorySendChannel[int]] = []
+            sends: list[trio.MemorySendChannel[_Message]] = []
             for _ in range(_FAN):
-                send, receive = trio.open_memory_channel[int](_CAPACITY)
+                send, receive = trio.open_memory_channel[_Message](_CAPACITY)
                 sends.append(send)
                 nursery.start_soon(serve, receive)
             await trio.testing.wait_all_tasks_blocked()
-            start = perf_counter()
+            start = process_time()
             for _ in range(count):
                 left, over = _FAN, trio.Event()
                 for send in sends:
-                    await send.send(1)
+                    await send.send(_Message(1))
                 await over.wait()
-            took = perf_counter() - start
+            took = process_time() - start
             nursery.cancel_scope.cancel()
             return took
 
     return count * _FAN / trio.run(work)
 
 
-async def _live(receive: trio.MemoryReceiveChannel[int], gone: trio.Event) -> None:
+async def _live(receive: trio.MemoryReceiveChannel[_Message], gone: trio.Event) -> None:
     async for _ in receive:
         pass
     gone.set()
@@ -157,14 +166,14 @@ def textbook_spawn(count: int) -> float:
 
     async def work() -> float:
         async with trio.open_nursery() as nursery:
-            start = perf_counter()
+            start = process_time()
             for _ in range(count):
-                send, receive = trio.open_memory_channel[int](_CAPACITY)
+                send, receive = trio.open_memory_channel[_Message](_CAPACITY)
                 gone = trio.Event()
                 nursery.start_soon(_live, receive, gone)
                 send.close()
                 await gone.wait()
-            return perf_counter() - start
+            return process_time() - start
 
     return count / trio.run(work)
 
@@ -173,12 +182,12 @@ def textbook_idle(count: int) -> float:
     """Bytes that a task takes which waits at a channel."""
 
     async def work() -> float:
-        sends: list[trio.MemorySendChannel[int]] = []
+        sends: list[trio.MemorySendChannel[_Message]] = []
         async with trio.open_nursery() as nursery:
             gc.collect()
             tracemalloc.start()
             for _ in range(count):
-                send, receive = trio.open_memory_channel[int](_CAPACITY)
+                send, receive = trio.open_memory_channel[_Message](_CAPACITY)
                 sends.append(send)
                 nursery.start_soon(_live, receive, trio.Event())
             await trio.testing.wait_all_tasks_blocked()
@@ -200,34 +209,34 @@ def pykka_samples() -> dict[str, tuple[Callable[[int], float], float]]:
     class Counter(pykka.ThreadingActor):  # type: ignore[misc] # it may not be installed
         total = 0
 
-        def on_receive(self, message: int) -> int:
-            self.total += message
+        def on_receive(self, message: _Message) -> int:
+            self.total += message.amount
             return self.total
 
     def call(count: int) -> float:
         ref = Counter.start()
-        start = perf_counter()
+        start = process_time()
         for _ in range(count):
-            ref.ask(1)
-        took = perf_counter() - start
+            ref.ask(_Message(1))
+        took = process_time() - start
         ref.stop()
         return count / took
 
     def cast(count: int) -> float:
         ref = Counter.start()
-        start = perf_counter()
+        start = process_time()
         for _ in range(count):
-            ref.tell(1)
-        assert ref.ask(0) == count
-        took = perf_counter() - start
+            ref.tell(_Message(1))
+        assert ref.ask(_Message(0)) == count
+        took = process_time() - start
         ref.stop()
         return count / took
 
     def spawn(count: int) -> float:
-        start = perf_counter()
+        start = process_time()
         for _ in range(count):
             Counter.start().stop()
-        return count / (perf_counter() - start)
+        return count / (process_time() - start)
 
     return {
         "call": (call, 5.0),
