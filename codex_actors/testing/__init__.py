@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from codex_actors.testing.upload_faults import NeverAnswer as NeverAnswer
     from codex_actors.testing.upload_faults import ResetConnection as ResetConnection
     from codex_actors.testing.upload_faults import UploadFault as UploadFault
-    from codex_actors.testing.upload_serving import UploadRequest as UploadRequest
+    from codex_actors.testing.upload_record import UploadRequest as UploadRequest
     from codex_actors.testing.upload_storage import StoredFile as StoredFile
 
 _HOMES = {
@@ -65,7 +65,7 @@ _HOMES = {
     "TreeLeak": "trees",
     "TreeOpener": "trees",
     "UploadFault": "upload_faults",
-    "UploadRequest": "upload_serving",
+    "UploadRequest": "upload_record",
     "assert_tree": "trees",
     "assistant_message": "responses",
     "fake_codex": "fake_executable",

@@ -1,24 +1,19 @@
-"""Owns what the two upload servers share: connections, the record of what came, the fault script.
+"""Owns what the two upload servers share: connections, and what a fault makes of a request.
 
-Invariant: a request is recorded when its head has come; it takes effect once, in one step without
-an await, after its body has come whole; a fault decides whether it does and what the client sees.
-Must not know a protocol.
+Invariant: a request takes effect once, in one step without an await, after its body has come whole;
+a fault decides whether it does and what the client sees. Must not know a protocol.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import attrs
 import trio
-from attrs import frozen
 
 from codex_actors.codex.background import open_background
 from codex_actors.testing.http import HttpReader, Refused
@@ -46,16 +41,17 @@ from codex_actors.testing.upload_faults import (
     ResetConnection,
     UploadFault,
 )
+from codex_actors.testing.upload_record import RequestLog, UploadRequest
 from codex_actors.testing.upload_storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from codex_actors.testing.http import HttpBody, HttpHead
     from codex_actors.testing.upload_exchange import Effect, Prepare
 
-__all__ = ["UploadRequest", "UploadServer"]
+__all__ = ["UploadServer"]
 
 HOST = "127.0.0.1"
 CONNECTION_IDLE = 60.0
@@ -63,31 +59,6 @@ MAX_BODY = 9 * 2**30
 """Bytes of a request, above every limit of the protocols: those are answered in their own way."""
 
 GARBAGE = b"<html><body>The proxy has something to say.</body></html>"
-
-
-@frozen(kw_only=True)
-class UploadRequest:
-    """One request as it came.
-
-    Attributes:
-        step: Its step of the protocol, empty when it has none.
-        method: As sent.
-        path: Without the query.
-        query: Decoded.
-        headers: Names in lower case.
-        json: The body, if it was JSON.
-        received: Bytes of the body that were read.
-        status: Of the answer; None when none was given, or not yet.
-    """
-
-    step: str
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    json: Any = None
-    received: int = 0
-    status: int | None = None
 
 
 class UploadServer:
@@ -119,11 +90,8 @@ class UploadServer:
         self._keep_bytes = keep_bytes
         self._port = port
         self._script = FaultScript(faults, self.STEPS)
-        self._requests: list[UploadRequest] = []
-        self._running: Counter[str] = Counter()
-        self._peak: Counter[str] = Counter()
+        self._log = RequestLog()
         self._url: str | None = None
-        self._activity = trio.Event()
         self._stack = AsyncExitStack()
         self._open_storage: Storage | None = None
 
@@ -170,15 +138,15 @@ class UploadServer:
     @property
     def requests(self) -> tuple[UploadRequest, ...]:
         """Every request so far, in the order of arrival."""
-        return tuple(self._requests)
+        return self._log.requests
 
     def of(self, step: str) -> tuple[UploadRequest, ...]:
         """Return the requests of one step, in the order of arrival."""
-        return tuple(request for request in self._requests if request.step == step)
+        return self._log.of(step)
 
     def peak(self, step: str) -> int:
         """Return how many requests of one step were in hand at the same time, at most."""
-        return self._peak[step]
+        return self._log.peak(step)
 
     async def wait_requests(self, step: str, count: int) -> None:
         """Wait until `count` requests of one step have come in all."""
@@ -186,8 +154,8 @@ class UploadServer:
             await self.wait_activity()
 
     async def wait_activity(self) -> None:
-        """Wait until the next request comes, is carried out, or is answered."""
-        await self._activity.wait()
+        """Wait until the next request comes, was read or is answered."""
+        await self._log.wait_activity()
 
     @property
     def _storage(self) -> Storage:
@@ -240,12 +208,12 @@ class UploadServer:
             step, prepare = self._route(head)
         except ApiError as error:
             step, prepare = "", refusal(error)
-        number = self._arrived(step, head)
+        number = self._log.arrived(step, head)
         fault = self._script.next(step) if step else UploadFault(step)
         incoming = Incoming(head, body, fault)
         answer: Answer | None = None
         try:
-            with self._in_hand(step):
+            with self._log.in_hand(step):
                 effect = await prepare_whole(prepare, incoming)
                 with discarding(effect):
                     await trio.sleep(self.latency + fault.delay)
@@ -255,7 +223,8 @@ class UploadServer:
                     effect.discard()
         except Struck:
             pass
-        self._note(number, received=body.received, json=incoming.document)
+        finally:
+            self._log.note(number, received=body.received, json=incoming.document)
         return await self._reply(head, number, fault, answer, stream)
 
     def _apply(self, effect: Effect) -> Answer:
@@ -296,7 +265,7 @@ class UploadServer:
         if answer is None:  # its fault has taken effect, and so it has one
             raise AssertionError(f"no answer for {head.method} {head.path}")
         keep_alive = head.keep_alive and fault.after is None
-        self._note(number, status=answer.status)
+        self._log.note(number, status=answer.status)
         for _ in range(2 if isinstance(fault.then, AnswerTwice) else 1):
             await send_answer(stream, answer, keep_alive=keep_alive)
         if not keep_alive:
@@ -315,36 +284,3 @@ class UploadServer:
         if given.body is not None:
             answer = Answer(given.status, given.body.encode())
         return attrs.evolve(answer, headers=headers)
-
-    # The record
-
-    def _arrived(self, step: str, head: HttpHead) -> int:
-        query = dict(parse_qsl(head.target.partition("?")[2], keep_blank_values=True))
-        self._requests.append(
-            UploadRequest(
-                step=step,
-                method=head.method,
-                path=head.path,
-                query=MappingProxyType(query),
-                headers=MappingProxyType(dict(head.headers)),
-            )
-        )
-        self._notify()
-        return len(self._requests) - 1
-
-    def _note(self, number: int, **changes: Any) -> None:
-        self._requests[number] = attrs.evolve(self._requests[number], **changes)
-        self._notify()
-
-    def _notify(self) -> None:
-        self._activity.set()
-        self._activity = trio.Event()
-
-    @contextmanager
-    def _in_hand(self, step: str) -> Generator[None]:
-        self._running[step] += 1
-        self._peak[step] = max(self._peak[step], self._running[step])
-        try:
-            yield
-        finally:
-            self._running[step] -= 1

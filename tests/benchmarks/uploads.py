@@ -43,7 +43,7 @@ class _Sizes:
 
     large: int = 1024 * _MIB
     parts: tuple[tuple[int, float], ...] = ((8 * _MIB, 0.85), (64 * _MIB, 1.4))
-    distant: int = 48
+    distant: int = 96
     many: tuple[int, int] = (100, 8 * _MIB)
 
     @property

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
+from codex_actors.files.targets.openai import OpenAITarget
 from codex_actors.files.targets.protocol import CHUNK_BYTES, Outgoing, Part
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from codex_actors.files.targets.protocol import Receipt, Remote, Session
+    from codex_actors.testing import OpenAIUploadServer
 
 MIB = 2**20
+DATA = bytes(range(256)) * 4096 * 2 + b"tail"  # two parts of a MiB, and four bytes
 
 
 class Bytes:
@@ -83,3 +89,13 @@ async def send_parts(
         part = Part(number, offset, len(piece))
         receipts.append(await session.send_part(file, remote, part, Bytes(piece)))
     return receipts
+
+
+@asynccontextmanager
+async def opened(
+    server: OpenAIUploadServer, **options: Any
+) -> AsyncGenerator[tuple[OpenAITarget, Session]]:
+    """Open a session of OpenAI's with a running server, with parts of a MiB."""
+    target = OpenAITarget(server.base_url, server.api_key, part_size=MIB, **options)
+    async with target.open_session() as session:
+        yield target, session

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
-import trio
-from http_targets_support import MIB, Bytes, Zeros, outgoing, send_parts
+from http_targets_support import DATA, MIB, Bytes, opened, outgoing, send_parts
 
-from codex_actors.files.errors import InvalidConfig, MissingCredentials, TargetLimitExceeded
 from codex_actors.files.targets.openai import OpenAITarget
 from codex_actors.files.targets.protocol import (
-    Fate,
-    Finished,
-    OutcomeUnknown,
     Part,
     Receipt,
     Refused,
@@ -27,28 +20,13 @@ from codex_actors.testing import (
     AnswerTruncated,
     AnswerTwice,
     AnswerWith,
-    NeverAnswer,
     OpenAIUploadServer,
     ResetConnection,
     UploadFault,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from codex_actors.files.targets.protocol import Remote, Session
-
-DATA = bytes(range(256)) * 4096 * 2 + b"tail"  # two parts of a MiB, and four bytes
-
-
-@asynccontextmanager
-async def opened(
-    server: OpenAIUploadServer, **options: Any
-) -> AsyncGenerator[tuple[OpenAITarget, Session]]:
-    """Open a session with a running server."""
-    target = OpenAITarget(server.base_url, server.api_key, part_size=MIB, **options)
-    async with target.open_session() as session:
-        yield target, session
 
 
 async def one_request(session: Session, step: str, remote: Remote) -> object:
@@ -213,128 +191,6 @@ async def test_what_a_failure_means(step: str, then: Any, failure: type[Exceptio
             assert failed.value.retry_after == then.retry_after
 
 
-@pytest.mark.parametrize(
-    "then",
-    [AnswerWith(500), AnswerWith(504), ResetConnection(), AnswerTruncated(), AnswerGarbage()],
-    ids=str,
-)
-@pytest.mark.parametrize("takes_effect", [True, False])
-async def test_a_lost_answer_to_complete_is_settled(then: Any, takes_effect: bool) -> None:
-    """What took effect is found, what did not is repeated: one file."""
-    # F63
-    async with OpenAIUploadServer() as server, opened(server) as (_, session):
-        file = outgoing(DATA)
-        remote = await session.begin(file)
-        receipts = await send_parts(session, file, remote, DATA, MIB)
-        server.faults = [UploadFault("complete", then, takes_effect=takes_effect)]
-
-        with pytest.raises(OutcomeUnknown):
-            await session.complete(file, remote, receipts)
-        settled = await session.settle(file, remote, receipts)
-
-        if takes_effect:
-            assert isinstance(settled, Finished)
-        else:
-            assert settled is Fate.NOT_DONE
-            settled = await session.complete(file, remote, receipts)
-        assert list(server.files) == [settled.file_id]
-        assert server.files[settled.file_id].read() == DATA
-
-
-async def test_a_complete_that_cannot_be_read_back_stays_in_doubt() -> None:
-    """A file of the same name and size may be another's: the repeat decides, or nobody can."""
-    # F63
-    faults = [
-        UploadFault("complete", AnswerWith(500), takes_effect=True),
-        UploadFault("content", AnswerWith(400), times=99),
-    ]
-    async with OpenAIUploadServer(faults=faults) as server, opened(server) as (_, session):
-        file = outgoing(b"abc")
-        remote = await session.begin(file)
-        receipts = await send_parts(session, file, remote, b"abc", MIB)
-
-        settled: list[object] = []
-        for _ in range(2):
-            with pytest.raises(OutcomeUnknown):
-                await session.complete(file, remote, receipts)
-            settled.append(await session.settle(file, remote, receipts))
-
-        assert settled == [Fate.NOT_DONE, Fate.UNKNOWN]
-        assert len(server.files) == 1
-
-
-async def test_a_large_file_is_not_read_back() -> None:
-    """Completing it again tells, without that its bytes come back."""
-    # F63
-    size = 256 * MIB + 1
-    server = OpenAIUploadServer(
-        keep_bytes=False,
-        repeats_complete=True,
-        faults=[UploadFault("complete", ResetConnection(), takes_effect=True)],
-    )
-    async with server, opened(server) as (_, session):
-        file = attrs.evolve(outgoing(b""), size=size)
-        remote = await session.begin(file)
-        receipts: list[Receipt] = []
-        for number, offset in enumerate(range(0, size, 64 * MIB)):
-            part = Part(number, offset, min(64 * MIB, size - offset))
-            receipts.append(await session.send_part(file, remote, part, Zeros(part.size)))
-
-        with pytest.raises(OutcomeUnknown):
-            await session.complete(file, remote, receipts)
-        settled = await session.settle(file, remote, receipts)
-        finished = await session.complete(file, remote, receipts)
-
-        assert settled is Fate.NOT_DONE
-        assert list(server.files) == [finished.file_id]
-        assert not server.of("content")
-
-
-@pytest.mark.parametrize(
-    ("then", "takes_effect", "expected"),
-    [
-        (AnswerWith(500), True, Finished),
-        (AnswerWith(500), False, Fate.NOT_DONE),
-        (AnswerWith(504), False, Fate.UNKNOWN),
-        (ResetConnection(), True, Finished),
-        (ResetConnection(), False, Fate.NOT_DONE),
-        (AnswerGarbage(), True, Finished),
-        (AnswerGarbage(), False, Fate.UNKNOWN),
-    ],
-    ids=str,
-)
-async def test_a_lost_answer_to_a_whole_file_is_settled(
-    then: Any, takes_effect: bool, expected: Any
-) -> None:
-    """It is repeated only when the server has given up on it and the file is not there."""
-    # F63
-    async with OpenAIUploadServer() as server, opened(server) as (_, session):
-        await session.send_whole(outgoing(b"abd"), Bytes(b"abd"))  # same name and size
-        server.faults = [UploadFault("file", then, takes_effect=takes_effect)]
-        file = outgoing(b"abc")
-
-        with pytest.raises(OutcomeUnknown):
-            await session.send_whole(file, Bytes(b"abc"))
-        settled = await session.settle(file, None, [])
-
-        if expected is Finished:
-            assert isinstance(settled, Finished)
-            assert server.files[settled.file_id].read() == b"abc"
-        else:
-            assert settled is expected
-
-
-async def test_a_body_that_did_not_go_out_is_no_doubt() -> None:
-    """Reset in the middle of the body: no server can have made a file of it."""
-    data = bytes(16 * MIB)
-    fault = UploadFault("file", ResetConnection(), after=MIB)
-    async with OpenAIUploadServer(faults=[fault]) as server, opened(server) as (_, session):
-        with pytest.raises(Retryable):
-            await session.send_whole(outgoing(data), Bytes(data))
-
-        assert not server.files
-
-
 async def test_an_early_refusal_is_seen() -> None:
     """The server answers in the middle of the body: its words, not a broken connection."""
     # F55
@@ -347,36 +203,6 @@ async def test_an_early_refusal_is_seen() -> None:
 
         assert refused.value.status == 413
         assert not server.files
-
-
-async def test_what_silence_leaves_open() -> None:
-    """A server that did not answer may still be at work on a file that is not there yet."""
-    fault = UploadFault("file", NeverAnswer())
-    async with OpenAIUploadServer(faults=[fault]) as server, opened(server) as (_, session):
-        file = outgoing(b"abc")
-        with trio.move_on_after(0.2):
-            await session.send_whole(file, Bytes(b"abc"))
-
-        assert await session.settle(file, None, []) is Fate.UNKNOWN
-        assert len(server.requests) == 2
-
-
-async def test_the_search_reads_page_after_page() -> None:
-    """Files of the same purpose that are not ours do not hide ours."""
-    faults = [UploadFault("file", ResetConnection(), takes_effect=True)]
-    async with OpenAIUploadServer(faults=faults) as server, opened(server) as (_, session):
-        file = outgoing(b"abc", "ours.txt")
-        with pytest.raises(OutcomeUnknown):
-            await session.send_whole(file, Bytes(b"abc"))
-        for number in range(120):
-            other = b"%03d" % number
-            await session.send_whole(outgoing(other, "other.txt"), Bytes(other))
-
-        settled = await session.settle(file, None, [])
-
-        assert isinstance(settled, Finished)
-        assert server.files[settled.file_id].name == "ours.txt"
-        assert len(server.of("list")) == 2
 
 
 async def test_an_answer_that_comes_twice_misleads_nobody() -> None:
@@ -431,88 +257,3 @@ async def test_nobody_listens() -> None:
             await session.begin(outgoing(b"abc"))
         with pytest.raises(Retryable, match="no connection to 127"):
             await session.send_whole(outgoing(b"abc"), Bytes(b"abc"))
-
-
-def test_settings_outside_of_the_limits_are_refused_when_built() -> None:
-    """The message names the setting and its range."""
-    # F50
-    settings: tuple[dict[str, Any], ...] = (
-        {"part_size": MIB - 1},
-        {"part_size": 64 * MIB + 1},
-        {"parallel": 0},
-        {"expires_after": 3599},
-        {"expires_after": 2_592_001},
-        {"purpose": ""},
-        {"purpose": "user\r\ndata"},
-        {"organization": "örg"},
-        {"project": "a b"},
-    )
-    for options in settings:
-        (name,) = options
-        with pytest.raises(TargetLimitExceeded, match=f"OpenAITarget.{name}") as refused:
-            OpenAITarget(**options)
-        assert refused.value.step == "check"
-    limits = OpenAITarget().limits
-    assert (limits.max_bytes, limits.part_size, limits.parallel) == (8 * 2**30, 64 * MIB, 4)
-    assert (limits.min_bytes, limits.whole_bytes, limits.resumable) == (1, 64 * MIB, True)
-    assert OpenAITarget(md5=True).limits.whole_bytes == 0
-
-
-async def test_a_missing_credential_is_told_before_anything(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """From the argument or the environment, and one that a header can carry."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    for target in (OpenAITarget(), OpenAITarget(api_key=""), OpenAITarget(api_key="sk-a\n")):
-        with pytest.raises(MissingCredentials) as refused:
-            target.account()
-        with pytest.raises(MissingCredentials):
-            async with target.open_session():
-                pass
-        assert "sk-a" not in str(refused.value)
-
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://eu.example/v1/")
-
-    assert OpenAITarget().account().startswith("https://eu.example/v1 - - user_data - ")
-    assert OpenAITarget("https://other.example").account().startswith("https://other.example ")
-
-
-def test_an_account_is_what_a_file_id_is_valid_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that two uploads must agree on changes it, and it holds no secret."""
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    targets = [
-        OpenAITarget(api_key="sk-one"),
-        OpenAITarget(api_key="sk-two"),
-        OpenAITarget("https://eu.example/v1", "sk-one"),
-        OpenAITarget(api_key="sk-one", organization="org"),
-        OpenAITarget(api_key="sk-one", project="org"),
-        OpenAITarget(api_key="sk-one", purpose="vision"),
-        OpenAITarget(api_key="sk-one", expires_after=3600),
-    ]
-
-    accounts = [target.account() for target in targets]
-
-    assert len(set(accounts)) == len(accounts)
-    assert OpenAITarget(api_key="sk-one", part_size=MIB, parallel=1).account() == accounts[0]
-    assert not any("sk-" in text for text in (*accounts, *map(repr, targets)))
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://a",
-        "example.com",
-        "https://",
-        "https://u:p@a",
-        "https://a?x=1",
-        "https://a#x",
-        "http://[",
-    ],
-)
-def test_what_is_no_base_url_is_refused(url: str) -> None:
-    """Also one with a user or a query, which might be a credential."""
-    with pytest.raises(InvalidConfig, match="no base URL") as refused:
-        OpenAITarget(url, "sk-key").account()
-    assert "u:p" not in str(refused.value)

@@ -10,7 +10,6 @@ Imported when the first session is opened, and nowhere else: it imports httpx2.
 """
 
 import errno
-import logging
 import os
 import ssl
 import threading
@@ -24,6 +23,7 @@ import trio
 from attrs import field, frozen
 
 from codex_actors.files.targets.answers import Answer, Redactor
+from codex_actors.files.targets.log_lines import hide_queries
 from codex_actors.files.targets.protocol import Body, Refused, Retryable
 
 __all__ = ["HttpClient", "HttpRequest", "Lost", "open_http"]
@@ -32,16 +32,6 @@ CONNECT_TIMEOUT = 15.0
 MAX_ANSWER = 2**20
 CLEANUP_SECONDS = 1.0
 USER_AGENT = "codex-actors"
-# Loggers whose lines show URLs, or the headers of answers (which can be URLs). A logger's filter
-# does not see what its children log.
-LOGGERS = (
-    "httpx2",
-    "httpcore2.connection",
-    "httpcore2.http11",
-    "httpcore2.http2",
-    "httpcore2.proxy",
-    "httpcore2.socks",
-)
 # The way to the server is gone, which says nothing about what the server is doing.
 UNREACHABLE = frozenset(
     {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
@@ -297,21 +287,4 @@ def _ssl_context() -> ssl.SSLContext:
         return _contexts[key]
 
 
-class _QueriesHidden(logging.Filter):
-    """Takes queries and users out of the URLs in log lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._redact = Redactor()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite a record; never drop it."""
-        message = record.getMessage()
-        redacted = self._redact(message)
-        if redacted != message:
-            record.msg, record.args = redacted, ()
-        return True
-
-
-for _name in LOGGERS:
-    logging.getLogger(_name).addFilter(_QueriesHidden())
+hide_queries()
