@@ -83,6 +83,7 @@ class Scene:
     def kill(self, seed: int, *, after: float | None = None, **options: Any) -> None:
         """Have one user killed, after some seconds or as the options say."""
         output = self.place / f"ledger-{self.kills}"
+        output.touch()
         options = {
             "root": str(self.root),
             "sources": str(self.place / "sources"),

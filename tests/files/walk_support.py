@@ -76,7 +76,12 @@ def assert_equal_to_walk(
     metrics: Metrics, listed: tuple[Attachment, ...], walk: Walk, *, linked: bool = True
 ) -> None:
     """What the manifest tells is what lies on the disk, file by file and in sum."""
-    assert {attachment.key: attachment.size for attachment in listed} == walk.files
+    sizes_listed = {attachment.key: attachment.size for attachment in listed}
+    missing, unknown = (
+        sizes_listed.items() - walk.files.items(),
+        walk.files.items() - sizes_listed.items(),
+    )
+    assert (missing, unknown) == (set(), set())
     assert walk.torn == ()
     assert walk.empty == ()
     sizes = {checksum: size for (checksum, _), size in walk.files.items()}
