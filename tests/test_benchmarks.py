@@ -33,7 +33,7 @@ def test_a_wrong_name_is_told() -> None:
 
     assert refused.returncode == 2
     assert refused.stderr == (
-        "There is no benchmark 'stagging': choose one of messaging, staging, uploads.\n"
+        "There is no benchmark 'stagging': choose one of messaging, staging, uploads, startup.\n"
     )
 
 
@@ -75,3 +75,17 @@ def test_uploads_run_beside_the_official_client() -> None:
     figures = {figure["name"]: figure for figure in json.loads(done.stdout)["figures"]}
     assert all(sample > 0 for figure in figures.values() for sample in figure["samples"])
     assert figures["2 MiB, parts of 1 MiB"]["floor"] == "openai"
+
+
+def test_starting_is_compared_with_what_every_trio_program_pays() -> None:
+    """The three figures, each with what comes on top."""
+    done = benchmarks("startup", "--quick", "--json")
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert [figure["name"] for figure in figures] == [
+        "import codex_actors",
+        "--help",
+        "an empty tree",
+    ]
+    assert all(figure["compared_by"] == "difference" for figure in figures)

@@ -13,6 +13,7 @@ BENCHMARKS = {
     "messaging": "calls, casts, fan-out, lives, idle memory beside bare Trio (and pykka)",
     "staging": "files.stage beside cp and bare Python: time, memory, event loop, duplicates, sweep",
     "uploads": "files.upload beside the openai client: MB/s, memory, what parallel parts gain",
+    "startup": "imports, the command line and an empty tree beside import trio",
 }
 
 
