@@ -163,6 +163,8 @@ async def test_images_keep_their_order_and_detail(tmp_path: Path) -> None:
         assert server.images() == tuple(pictures)
         assert [part.get("file_id") for part in parts] == [None, "file-abc", None]
         assert {part["detail"] for part in parts} == {"high"}
+        await thread.run_turn("And?")
+        assert server.images() == ()
     with pytest.raises(ValueError, match="image_detail 'low'"):
         ThreadOptions(image_detail="low")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the point
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 from app_server_support import lying_codex
 from codex_support import Leases, needs_proc, png, staged, wait_gone
 
@@ -414,6 +416,11 @@ async def test_a_turn_that_cannot_be_ended_ends_the_process(tmp_path: Path) -> N
     codex = lying_codex(
         tmp_path,
         """
+import signal
+
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.2), os._exit(0)))
+
+
 def on(message):
     if message.get("method") in ("turn/start", "turn/interrupt") and state["life"] == 1:
         if message["method"] == "turn/start":
@@ -426,7 +433,8 @@ def on(message):
         thread = await opened.start_thread()
         with pytest.raises(TurnTimeout):
             await thread.run_turn("Hi", (attachment,), timeout=0.3)
-        await wait_gone(codex.pids()[0])
+        with pytest.raises(ProcessLookupError):
+            os.kill(codex.pids()[0], 0)
         assert files.held == []
 
         assert (await thread.run_turn("Again")).final_message == "fine"
@@ -463,6 +471,40 @@ def on(message):
     assert "turn/interrupt" not in codex.methods()
     turns = [m for m in codex.sent() if m.get("method") == "turn/start"]
     assert [item["type"] for item in turns[1]["params"]["input"]] == ["text", "localImage"]
+
+
+async def test_an_interrupt_of_a_turn_that_is_refused_ends_with_it(tmp_path: Path) -> None:
+    """It waits for codex to begin the turn, which it never will."""
+    codex = lying_codex(
+        tmp_path,
+        """
+def on(message):
+    if message.get("method") in ("turn/start", "thread/fork"):
+        state.setdefault(message["method"], []).append(message)
+        starts, forks = state.get("turn/start", []), state.get("thread/fork", [])
+        if len(forks) == 2:
+            say({"id": starts[0]["id"], "error": {"code": -32600, "message": "no"}})
+        if starts and forks:
+            truly(forks[-1])
+        return True
+""",
+    )
+
+    async with lied_to(codex) as opened, trio.open_nursery() as nursery:
+        thread = await opened.start_thread()
+
+        async def run() -> None:
+            with pytest.raises(RequestRefused):
+                await thread.run_turn("Hi")
+
+        nursery.start_soon(run)
+        await opened.fork_thread("thread-2")
+        with trio.fail_after(10):
+            async with trio.open_nursery() as interrupting:
+                interrupting.start_soon(thread.interrupt)
+                await trio.testing.wait_all_tasks_blocked()
+                await opened.fork_thread("thread-2")
+    assert "turn/interrupt" not in codex.methods()
 
 
 async def test_one_thread_by_two_handles_has_one_turn(tmp_path: Path) -> None:
