@@ -116,19 +116,21 @@ class ThreadOptions:
     """How to run codex, and what to give it. Use `files.attach(options, attachment)` to attach.
 
     Attributes:
-        attachments: Delivered with the turn, in this order.
+        attachments: Delivered with the turn (of an app-server's thread: the first), in this order.
         cwd: The agent's working directory; that of this process when None.
         model: The model to use; codex's own setting when None.
         sandbox: What the agent's commands may do. `read-only` and `workspace-write` may read
             everything that this user can, so that attachments need no further permission.
         config: Settings of codex, as in its `config.toml`; a key may be a dotted path. They are
             arguments of the process and so visible to other users: put secrets into `env`.
-        image_detail: `codex exec` always sends "high", which "auto" and None leave to it. ("low" is
-            refused: codex leaves such images out.)
+        image_detail: `codex exec` always sends "high", which "auto" and None leave to it. The
+            app-server takes "original" too, which codex lowers to "high" for a model that cannot
+            have it. ("low" is refused: codex leaves such images out.)
         add_dirs: Further directories that the agent may write to, under `workspace-write`.
         ephemeral: Keep no record of the thread on disk.
-        env: Environment variables, merged over the inherited ones.
-        codex_path: The codex executable; see `find_codex`.
+        env: Environment variables, merged over the inherited ones. Not for a thread of an
+            app-server, whose threads share a process: `open_app_server` takes it.
+        codex_path: The codex executable; see `find_codex`. As for `env`.
     """
 
     attachments: tuple[Attachment, ...] = field(default=(), validator=_check_attachments)

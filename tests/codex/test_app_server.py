@@ -272,6 +272,8 @@ async def test_options_that_are_the_servers_are_refused(tmp_path: Path) -> None:
         for options in (ThreadOptions(env={"A": "b"}), ThreadOptions(codex_path="codex")):
             with pytest.raises(ValueError, match=r"give (env|codex_path) to open_app_server"):
                 await codex.start_thread(options)
+        with pytest.raises(ValueError, match="cannot be ephemeral"):
+            await codex.resume_thread("thread", ThreadOptions(ephemeral=True))
 
 
 async def test_directories_are_writable(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from codex_support import Leases, needs_proc, png, staged, wait_gone
 
 from codex_actors.codex import (
     AppServer,
+    AttachmentNotRecorded,
     CodexDied,
     CodexError,
     CodexNotFound,
@@ -311,6 +312,35 @@ def on(message):
     assert methods == ["thread/attachment/add", "thread/attachment/list", *again]
 
 
+async def test_a_record_that_comes_too_soon_is_made_when_the_turn_has_ended(
+    tmp_path: Path,
+) -> None:
+    """Codex puts the thread itself on record while its first turn runs."""
+    # F76
+    codex = lying_codex(
+        tmp_path,
+        """
+def on(message):
+    if message.get("method") == "turn/start":
+        state["turn"] = turn(message)
+        return True
+    if message.get("method") == "thread/attachment/add" and state["turn"]:
+        say({"id": message["id"], "error": {"code": -32602, "message": "thread not found"}})
+        complete(*state["turn"])
+        state["turn"] = None
+        return True
+""",
+    )
+    attachment = staged(tmp_path, "a.csv", b"1", "text/csv")
+
+    async with lied_to(codex) as opened:
+        thread = await opened.start_thread()
+        result = await thread.run_turn("Hi", (attachment,))
+
+    assert codex.methods()[-2:] == ["thread/attachment/add"] * 2
+    assert not [e for e in result.events if isinstance(e, AttachmentNotRecorded)]
+
+
 @pytest.mark.parametrize("removed", [True, False])
 async def test_a_lost_removal_is_settled_by_the_list(tmp_path: Path, removed: bool) -> None:
     """As for a record that is added."""
@@ -541,12 +571,11 @@ def on(message):
 
 
 @needs_proc
-@pytest.mark.parametrize("handler", ["signal.SIG_IGN", "lambda *_: os._exit(0)"])
-async def test_cancelling_the_block_ends_the_process(tmp_path: Path, handler: str) -> None:
-    """Whether it ignores SIGTERM or leaves by it, what it had started goes too."""
+async def test_cancelling_the_block_ends_what_the_process_had_started(tmp_path: Path) -> None:
+    """Also what is in a session of its own, ignores SIGTERM, and whose parent leaves in peace."""
     codex = lying_codex(
         tmp_path,
-        f"""
+        """
 import signal, subprocess
 
 CHILD = '''
@@ -557,7 +586,7 @@ print("ready", flush=True)
 os.close(1)
 time.sleep(300)
 '''
-signal.signal(signal.SIGTERM, {handler})
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 child = subprocess.Popen(
     [sys.executable, "-c", CHILD, PIDS],
     start_new_session=True,

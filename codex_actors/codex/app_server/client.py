@@ -79,7 +79,7 @@ class Link:
         self._closed = False
 
     async def connection(self) -> Connection:
-        """Wait for a conversation that has not ended.
+        """Wait for a conversation that is not about to end.
 
         Raises:
             CodexError: The block that it belongs to has been left.
@@ -87,7 +87,7 @@ class Link:
         while True:
             if self._closed:
                 raise CodexError("the app-server is closed: use it within `open_app_server`")
-            if self._current is not None and not self._current.ended.is_set():
+            if self._current is not None and not self._current.ending:
                 return self._current
             await self._changed.wait()
 

@@ -83,6 +83,7 @@ class Connection:
 
     Attributes:
         number: Which one it is, counted from 1: a thread is loaded in one of them.
+        ending: Whether it is about to end: nothing more is heard of codex.
         ended: Set when nothing more will be answered.
         gone: Set when the process, and all that it had started, has ended.
     """
@@ -92,6 +93,7 @@ class Connection:
     ) -> None:
         self.number = number
         self.redact = redact
+        self.ending = False
         self.ended = trio.Event()
         self.gone = trio.Event()
         self._process = process
@@ -207,6 +209,7 @@ class Connection:
         if self.ended.is_set():
             return
         self._why = why
+        self.ending = True
         self.ended.set()
         for channel in (self._outbox, self._to_write, self._owed, self._to_answer):
             channel.close()
@@ -258,6 +261,7 @@ class Connection:
             why = f"the codex app-server printed {error}, and was ended"
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # as if it had ended
+        self.ending = True
         return why
 
     def _take(self, line: bytes) -> str:

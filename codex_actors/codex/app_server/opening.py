@@ -74,9 +74,11 @@ class AppServer:
         """Load a thread that has had a turn; options that are given replace those it had.
 
         Raises:
-            ValueError: As for `start_thread`.
+            ValueError: As for `start_thread`, or the options say `ephemeral`.
             CodexError: There is none, or codex could not be asked.
         """
+        if options.ephemeral:
+            raise ValueError("a thread that is resumed has a history: it cannot be ephemeral")
         return await self._thread(
             "thread/resume", _existing(thread_id, options), options, has_history=True
         )

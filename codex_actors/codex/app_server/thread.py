@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from codex_actors.codex.app_server.client import Link
     from codex_actors.codex.app_server.records import ThreadAttachment
     from codex_actors.codex.delivery import Leaser
+    from codex_actors.codex.events import AttachmentNotRecorded
     from codex_actors.codex.options import ThreadOptions
     from codex_actors.codex.result import TurnResult
 
@@ -101,8 +102,8 @@ class Thread:
         named in the prompt with a path that the agent can read while the turn runs. The
         attachments of the thread's options go with its first turn, before these. What was delivered
         is recorded with the thread (see `add_attachment`) unless it is ephemeral; a record that
-        cannot be made fails no turn: it is an `AttachmentNotRecorded` among the events, and tried
-        again with the next turn. Turns of one thread wait for each other.
+        cannot be made fails no turn: it is an `AttachmentNotRecorded` after the other events, and
+        tried again with the next turn. Turns of one thread wait for each other.
 
         Without a reachable model codex tries for ever: give a `timeout` (seconds, for everything).
         Cancelled, or out of time, it interrupts the turn and waits for its end; a codex that does
@@ -189,13 +190,17 @@ class Thread:
             asked = turn_input(delivery.prompt(prompt), images, self._options.image_detail)
             async with self._listening(connection, turn) as starting:
                 await self._start(connection, turn, starting, asked)
+                unrecorded: Sequence[AttachmentNotRecorded] = ()
                 await turn.settled.wait()
                 if turn.arrived:
                     self._unsent = ()
                     self._has_history = self._ledger.open = True
                     await delivery.release_images()
-                    turn.events += await self._ledger.bring(local, connection)
+                    unrecorded = await self._ledger.bring(local, connection)
                 await turn.over.wait()
+                if unrecorded and turn.status == "completed":
+                    # Sooner the thread itself may not have been on record.
+                    turn.events += await self._ledger.bring((), connection)
         return _result(connection, turn)
 
     async def _load(self) -> Connection:
