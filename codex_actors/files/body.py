@@ -16,7 +16,7 @@ from codex_actors.files.targets.protocol import CHUNK_BYTES
 
 __all__ = ["BlobBody", "Watch"]
 
-# A block costs one hop to a thread, and is cut into chunks.
+# What is not in memory costs one hop to a thread for a block, which is cut into chunks.
 BLOCK_BYTES = 4 * CHUNK_BYTES
 
 
@@ -93,11 +93,17 @@ class BlobBody:
         return bytes(self._block[start : start + size])
 
     async def _read_on(self) -> None:
-        blocking, blob = self.watch.blocking, self.watch.blob
         rest = self.size - self._read
         if not rest:
             await self.watch.check()
             raise StopAsyncIteration
-        block = self._block[: min(BLOCK_BYTES, rest)]
-        await blocking.run(blob.read, block, self.offset + self._read)
+        blob = self.watch.blob
+        start = self._read % BLOCK_BYTES
+        offset = self.offset + self._read
+        chunk = self._block[start : start + min(CHUNK_BYTES, rest)]
+        if blob.read_cached(chunk, offset) == len(chunk):
+            self._read += len(chunk)  # what is in memory is not worth a hop to a thread
+            return
+        block = self._block[start : start + min(BLOCK_BYTES - start, rest)]
+        await self.watch.blocking.run(blob.read, block, offset)
         self._read += len(block)

@@ -19,6 +19,8 @@ from codex_actors.files.store.seal import Seal, seal_of
 
 __all__ = ["Blob", "open_blob"]
 
+_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux has it
+
 
 @define(eq=False)
 class Blob:
@@ -56,6 +58,19 @@ class Blob:
                 raise self.mismatch()
             buffer = buffer[filled:]
             offset += filled
+
+    def read_cached(self, buffer: memoryview, offset: int) -> int:
+        """Fill a buffer with what is in memory from an offset on; return how far, 0 for not at all.
+
+        Does not block, so it may be called from the event loop: where the system cannot tell, there
+        is nothing.
+        """
+        if _NO_WAIT is None:
+            return 0
+        try:
+            return os.preadv(self._descriptor, [buffer], offset, _NO_WAIT)
+        except OSError:
+            return 0  # it would block, or fail: `read` tells
 
     def check(self) -> Generator[None, None, None]:
         """Read all of it and compare the digest; yields between chunks.
