@@ -5,6 +5,7 @@ often, what the server said and whether trying again may help. Only what may be 
 Must not know what is sent.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -18,6 +19,9 @@ from codex_actors.files.targets.protocol import OutcomeUnknown, Refused, Retryab
 __all__ = ["Patience", "Requests", "Retrying"]
 
 T = TypeVar("T")
+
+# It logs every repetition as a warning, which a program without logging would find on its stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 @frozen
