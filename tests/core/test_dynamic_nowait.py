@@ -10,6 +10,7 @@ from codex_actors import (
     ChildAlreadyPresent,
     ChildAlreadyStarted,
     ChildCounts,
+    ChildShutdownError,
     ChildSpec,
     ChildStartFailed,
     DynamicSupervisor,
@@ -166,13 +167,14 @@ async def test_a_start_that_hangs_is_cancelled_by_the_end_of_the_tree(
     autojump_clock: MockClock,
 ) -> None:
     """As every other child."""
-    journal = Journal()
-    async with open_supervisor(DynamicSupervisorSpec()) as supervisor:
+    journal, log = Journal(), EventLog()
+    async with open_supervisor(DynamicSupervisorSpec(), on_event=[log]) as supervisor:
         assert isinstance(supervisor, DynamicSupervisor)
         ref = supervisor.start_child_nowait(worker(journal, "a", Plan(start_seconds=60.0)))
         await wait_all_tasks_blocked()
 
     assert trio.current_time() < 1
+    assert log.of(ChildShutdownError) == []
     with pytest.raises(ActorStopped):
         await ref.call(Ping())
 
