@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import frozen
 
+from codex_actors import ChildStarted, Event
 from codex_actors.codex import AppServer, find_codex, open_app_server
 
 if TYPE_CHECKING:
@@ -174,6 +176,23 @@ def _recorded(directory: Path) -> Recorded:
     home = directory / "recorded"
     home.mkdir()
     return Recorded(home / "codex", pids_file=home / "pids", sent_file=home / "sent")
+
+
+async def kill_and_wait(codex: Recorded, opened: AppServer) -> None:
+    """Kill the process that runs, and wait until the next one is in its place.
+
+    Whoever asks in between may still find the old one, and is told that it died.
+    """
+    started_again = trio.Event()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, ChildStarted):
+            started_again.set()
+
+    detach = opened.supervisor.events.attach(watch)
+    os.kill(codex.pids()[-1], signal.SIGKILL)
+    await started_again.wait()
+    detach()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 import trio.testing
-from app_server_support import counted_codex, lingering, real_app_server
+from app_server_support import counted_codex, kill_and_wait, lingering, real_app_server
 from codex_support import Leases, needs_codex, needs_proc, png, staged, wait_gone
 
 from codex_actors.codex import (
@@ -174,8 +174,7 @@ async def test_a_thread_without_history_starts_again(tmp_path: Path) -> None:
     ):
         thread = await opened.start_thread(ThreadOptions((picture,), cwd=tmp_path))
         await thread.add_attachment(noted)
-        os.kill(codex.pids()[-1], signal.SIGKILL)
-        await wait_gone(codex.pids()[-1])
+        await kill_and_wait(codex, opened)
         await thread.run_turn("Hi")
 
         assert server.images() == (png(),)
@@ -193,8 +192,7 @@ async def test_an_ephemeral_thread_ends_with_its_process(tmp_path: Path) -> None
     ):
         thread = await opened.start_thread(ThreadOptions(ephemeral=True))
         await thread.run_turn("Hi")
-        os.kill(codex.pids()[-1], signal.SIGKILL)
-        await wait_gone(codex.pids()[-1])
+        await kill_and_wait(codex, opened)
 
         with pytest.raises(CodexError, match="ephemeral thread ends with its app-server"):
             await thread.run_turn("Still there?")
