@@ -23,8 +23,14 @@ from codex_actors.codex import (
     TurnCompleted,
     TurnStarted,
 )
-from codex_actors.files import UploadedFile
-from codex_actors.testing import ModelRequest, ModelServer, assistant_message, shell_command
+from codex_actors.files import FilesConfig, OpenAITarget, UploadedFile, open_files
+from codex_actors.testing import (
+    ModelRequest,
+    ModelServer,
+    OpenAIUploadServer,
+    assistant_message,
+    shell_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,6 +173,42 @@ async def test_images_keep_their_order_and_detail(tmp_path: Path) -> None:
         assert server.images() == ()
     with pytest.raises(ValueError, match="image_detail 'low'"):
         ThreadOptions(image_detail="low")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the point
+
+
+async def test_an_upload_goes_by_its_id(tmp_path: Path) -> None:
+    """Staged, uploaded, attached, asked: nothing of the file is sent a second time."""
+    codex = overheard_codex(tmp_path)
+
+    async with (
+        OpenAIUploadServer() as uploads,
+        ModelServer() as server,
+        open_files(FilesConfig(staging_dir=tmp_path / "staging", algorithm="sha256")) as files,
+        real_app_server(server, tmp_path, files, codex) as opened,
+    ):
+        picture = await files.stage(png(), name="a.png")
+        target = OpenAITarget(uploads.base_url, uploads.api_key)
+        uploaded = await files.upload(picture, target=target)
+        thread = await opened.start_thread()
+        await thread.add_attachment(picture)
+        assert not server.turns
+        await thread.run_turn("What is it?", (uploaded,))
+        parts = [part for part in server.turns[-1].turn_parts() if part["type"] == "input_image"]
+
+        assert [part["file_id"] for part in parts] == [uploaded.file_id]
+        assert server.images() == ()
+        assert await opened.threads_of(picture) == (thread.id,)
+    assert codex.methods() == [
+        "initialize",
+        "initialized",
+        "thread/start",
+        "turn/start",
+        "thread/attachment/add",
+        "thread/attachmentOwner/list",
+    ]
+    record = codex.sent()[4]["params"]
+    assert record["identityKey"] == f"sha256:{picture.checksum}"
+    assert record["attachmentType"] == "codex_actors.file"
+    assert picture.checksum not in json.dumps(codex.sent()[3])
 
 
 async def test_what_would_not_arrive_is_refused_before_the_turn(tmp_path: Path) -> None:

@@ -182,6 +182,25 @@ async def test_a_thread_without_history_starts_again(tmp_path: Path) -> None:
         assert await opened.threads_of(picture) == (thread.id,)
 
 
+async def test_records_are_made_before_a_thread_is_resumed(tmp_path: Path) -> None:
+    """The next process need not have the thread loaded to keep its records."""
+    codex = counted_codex(tmp_path)
+    noted, delivered = (staged(tmp_path, f"{n}.csv", b"%d" % n, "text/csv") for n in range(2))
+
+    async with (
+        ModelServer() as server,
+        real_app_server(server, tmp_path, Leases(), codex) as opened,
+    ):
+        thread = await opened.start_thread()
+        await thread.run_turn("Hi", (delivered,))
+        await kill_and_wait(codex, opened)
+        await thread.add_attachment(noted)
+        await thread.remove_attachment(delivered)
+
+        assert [entry.name for entry in await thread.list_attachments()] == ["0.csv"]
+        assert await opened.threads_of(noted) == (thread.id,)
+
+
 async def test_an_ephemeral_thread_ends_with_its_process(tmp_path: Path) -> None:
     """That is an error which says so, not a thread that has forgotten everything."""
     codex = counted_codex(tmp_path)

@@ -111,6 +111,7 @@ class Thread:
 
         Raises:
             InvalidPrompt, InvalidTimeout, DeliveryError: Nothing was started.
+            FilesError: A lease was refused; nothing was started.
             TurnInterrupted: `interrupt` was called.
             TurnTimeout: The turn took longer than `timeout`.
             CodexDied: The app-server ended during the turn.
@@ -193,8 +194,7 @@ class Thread:
                 unrecorded: Sequence[AttachmentNotRecorded] = ()
                 await turn.settled.wait()
                 if turn.arrived:
-                    self._unsent = ()
-                    self._has_history = self._ledger.open = True
+                    self._begin()
                     await delivery.release_images()
                     unrecorded = await self._ledger.bring(local, connection)
                 await turn.over.wait()
@@ -236,9 +236,17 @@ class Thread:
                 if starting.sent and not isinstance(starting.answer, Failure):
                     await self._end(connection, turn)
             turn.lose()
+            if turn.arrived:
+                # Also when its caller had gone before it could see that.
+                self._begin()
             self._running = None
             connection.forget(starting)
             connection.ignore(self._id)
+
+    def _begin(self) -> None:
+        """Note that codex has the thread on record, and what was to go with its first turn."""
+        self._unsent = ()
+        self._has_history = self._ledger.open = True
 
     async def _start(
         self,

@@ -80,8 +80,9 @@ class Turn:
             self.id = id_
         if self.over.is_set() or id_ is None or id_ != self.id:
             return
+        # Whatever is told of it says that it has begun.
+        self.started.set()
         if method == "turn/started":
-            self.started.set()
             self.events.append(TurnStarted())
         elif method == "turn/completed":
             self._complete(told)
