@@ -2,11 +2,13 @@
 
 Subjects take turns in one process, each sample a Trio run of its own. A rate is per second of
 processor time: none of them waits for anything else, and what else the machine does is left out.
+Beside pykka, whose threads wait for each other, it is per second of the clock on the wall.
 """
 
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from time import perf_counter, process_time
 
 from attrs import frozen
 
@@ -16,8 +18,8 @@ from .report import Figure, Report
 
 __all__ = ["run"]
 
-# A sample: how many messages (or lives) it is made of, to what it measured.
-Sample = Callable[[int], float]
+# A sample: how many messages (or lives) it is made of and its clock, to what it measured.
+Sample = Callable[[int, messaging_peers.Clock], float]
 
 
 @frozen
@@ -31,6 +33,7 @@ class _Part:
             nobody under the name "".
         unit: Of the samples.
         at_least: The targets are to be reached, not to be kept below.
+        clock: What time is taken from.
     """
 
     subjects: dict[str, Sample]
@@ -38,6 +41,7 @@ class _Part:
     targets: dict[str, float | None]
     unit: str = "/s"
     at_least: bool = True
+    clock: messaging_peers.Clock = process_time
 
 
 def _parts() -> dict[str, _Part]:
@@ -73,8 +77,13 @@ def _parts() -> dict[str, _Part]:
         ),
     }
     for name, (sample, least) in peers.pykka_samples().items():
-        parts[name].subjects["pykka"] = sample
-        parts[name].targets["pykka"] = least
+        part = parts[name]
+        parts[f"{name}, on the wall"] = _Part(
+            {"pykka": sample, "ours": part.subjects["ours"]},
+            part.count,
+            targets={"pykka": least},
+            clock=perf_counter,
+        )
     return parts
 
 
@@ -98,7 +107,7 @@ def _take_turns(part: _Part, count: int, repeats: int) -> dict[str, list[float]]
     for _ in range(repeats):
         for name, sample in part.subjects.items():
             gc.collect()  # nobody pays for what another left behind
-            turns[name].append(sample(count))
+            turns[name].append(sample(count, part.clock))
     return turns
 
 

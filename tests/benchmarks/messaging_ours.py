@@ -4,7 +4,6 @@ import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from functools import partial
-from time import process_time
 
 import trio
 import trio.testing
@@ -23,6 +22,8 @@ from codex_actors import (
     handle_cast,
     open_supervisor,
 )
+
+from .messaging_peers import Clock
 
 __all__ = ["call", "cast", "cast_nowait", "fan_out", "idle", "spawn"]
 
@@ -73,17 +74,17 @@ class _Runner(Actor):
             self.race.over.set()
 
 
-def call(count: int) -> float:
+def call(count: int, clock: Clock) -> float:
     """Calls per second, one after the other."""
 
     async def work(ref: ActorRef) -> None:
         for _ in range(count):
             await ref.call(_Add(1))
 
-    return count / trio.run(_with_counter, work)
+    return count / trio.run(_with_counter, work, clock)
 
 
-def cast(count: int) -> float:
+def cast(count: int, clock: Clock) -> float:
     """Casts per second, each awaited, until the last has been handled."""
 
     async def work(ref: ActorRef) -> None:
@@ -91,10 +92,10 @@ def cast(count: int) -> float:
             await ref.cast(_Put(1))
         assert await ref.call(_Add(0)) == count
 
-    return count / trio.run(_with_counter, work)
+    return count / trio.run(_with_counter, work, clock)
 
 
-def cast_nowait(count: int) -> float:
+def cast_nowait(count: int, clock: Clock) -> float:
     """Casts per second in bursts that fit into the mailbox, each drained before the next."""
     bursts = max(count // _BURST, 1)
 
@@ -105,20 +106,20 @@ def cast_nowait(count: int) -> float:
             await ref.call(_Add(0))
         assert await ref.call(_Add(0)) == bursts * _BURST
 
-    return bursts * _BURST / trio.run(_with_counter, work)
+    return bursts * _BURST / trio.run(_with_counter, work, clock)
 
 
-async def _with_counter(work: Callable[[ActorRef], Awaitable[None]]) -> float:
+async def _with_counter(work: Callable[[ActorRef], Awaitable[None]], clock: Clock) -> float:
     async with open_supervisor(SupervisorSpec([ChildSpec("counter", _Counter)])) as supervisor:
-        return await _timed(partial(work, supervisor["counter"]))
+        return await _timed(partial(work, supervisor["counter"]), clock)
 
 
-def fan_out(count: int) -> float:
+def fan_out(count: int, clock: Clock) -> float:
     """Casts per second to 1000 idle actors in turn, until all have handled theirs."""
-    return count * _FAN / trio.run(_fan_out, count)
+    return count * _FAN / trio.run(_fan_out, count, clock)
 
 
-async def _fan_out(count: int) -> float:
+async def _fan_out(count: int, clock: Clock) -> float:
     race = _Race(0, trio.Event())
     spec = SupervisorSpec([ChildSpec(str(n), _Runner, args=(race,)) for n in range(_FAN)])
     async with open_supervisor(spec) as supervisor:
@@ -131,10 +132,10 @@ async def _fan_out(count: int) -> float:
                     await ref.cast(_Put(1))
                 await race.over.wait()
 
-        return await _timed(work)
+        return await _timed(work, clock)
 
 
-def spawn(count: int) -> float:
+def spawn(count: int, clock: Clock) -> float:
     """Lives per second: started under a dynamic supervisor, stopped, gone."""
 
     async def work(supervisor: DynamicSupervisor) -> None:
@@ -142,15 +143,17 @@ def spawn(count: int) -> float:
             ref = await supervisor.start_child(ChildSpec(None, _Counter, restart="temporary"))
             await ref.stop()
 
-    return count / trio.run(_with_dynamic, work)
+    return count / trio.run(_with_dynamic, work, clock)
 
 
-async def _with_dynamic(work: Callable[[DynamicSupervisor], Awaitable[None]]) -> float:
+async def _with_dynamic(
+    work: Callable[[DynamicSupervisor], Awaitable[None]], clock: Clock
+) -> float:
     async with open_supervisor(DynamicSupervisorSpec()) as supervisor:
-        return await _timed(partial(work, supervisor))
+        return await _timed(partial(work, supervisor), clock)
 
 
-def idle(count: int) -> float:
+def idle(count: int, _clock: Clock) -> float:
     """Bytes that one supervised actor takes which waits for messages."""
     return trio.run(_idle, count) / count
 
@@ -174,7 +177,7 @@ async def _idle(count: int) -> float:
             tracemalloc.stop()
 
 
-async def _timed(work: Callable[[], Awaitable[None]]) -> float:
-    start = process_time()
+async def _timed(work: Callable[[], Awaitable[None]], clock: Clock) -> float:
+    start = clock()
     await work()
-    return process_time() - start
+    return clock() - start
