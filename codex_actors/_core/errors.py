@@ -1,6 +1,6 @@
 """Every error that the framework raises; each subclasses Trio's where one exists."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -11,7 +11,29 @@ if TYPE_CHECKING:
 
 
 class ActorError(Exception):
-    """The base of all errors of the framework."""
+    """The base of all errors of the framework.
+
+    Pickled, for another process or a log, it keeps its text and what else is text: its ref
+    is left behind, and live exceptions in it become their descriptions.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self._portable())
+
+    def _portable(self) -> dict[str, Any]:
+        """The attributes that go with it into another process."""
+        return vars(self)
+
+
+def _without_ref(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name != "ref"}
+
+
+def _restore(kind: type[ActorError], args: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    """An error as it was pickled; its constructor would build its message a second time."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class SpecError(ActorError, ValueError):
@@ -41,6 +63,9 @@ class ActorStopped(ActorError, trio.ClosedResourceError):
         self.ref = ref
         self.reason = NORMAL if reason is None else reason
         super().__init__(f"{ref.path or 'the supervisor'!s} is not running ({self.reason})")
+
+    def _portable(self) -> dict[str, Any]:
+        return _without_ref(super()._portable()) | {"reason": self.reason.as_text()}
 
 
 class ActorDied(ActorStopped):
@@ -101,6 +126,9 @@ class ChildAlreadyStarted(ActorError):
         self.ref = ref
         super().__init__(f"child {ref.path!r} is already running")
 
+    def _portable(self) -> dict[str, Any]:
+        return _without_ref(super()._portable())
+
 
 class ChildAlreadyPresent(ActorError):
     """A spec with this id is kept, though it is not running; restart or delete it."""
@@ -138,3 +166,7 @@ class RestartIntensityExceeded(ActorError):
         super().__init__(message)
         if crashes:
             self.__cause__ = BaseExceptionGroup("the crashes inside the window", crashes)
+
+    def _portable(self) -> dict[str, Any]:
+        crashes = tuple(ActorError(describe(crash)) for crash in self.crashes)
+        return super()._portable() | {"crashes": crashes}

@@ -5,8 +5,8 @@ Not every caller has a type checker, and specs are read from configuration files
 
 import enum
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
 from .errors import SpecError
 
@@ -77,14 +77,39 @@ def elements(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def keywords(name: str, value: Any) -> dict[str, Any]:
+@final
+class Keywords(Mapping[str, Any]):
+    """Keyword arguments that cannot be changed; hashable when the values are."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
+def keywords(name: str, value: Any) -> Keywords:
     """A copy of a mapping whose keys can be keywords."""
     if not _is_a(value, Mapping):
         raise SpecError(f"{name}: {value!r} is not a mapping")
     for key in value:
         if not _is_a(key, str):
             raise SpecError(f"{name}: the key {key!r} is not a string")
-    return dict(value)
+    return Keywords(value)
 
 
 def _is_a(value: object, kind: Any) -> bool:

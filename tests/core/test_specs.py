@@ -1,7 +1,9 @@
 """Specs: defaults, strings for enums, and every fault found before anything starts."""
 
+import copy
 import functools
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -215,3 +217,27 @@ def test_spec_is_not_changed_through_its_arguments() -> None:
 
     assert tree.children == (A,)
     assert child.kwargs == {"x": 1}
+    with pytest.raises(TypeError):
+        child.kwargs["x"] = 2  # type: ignore[index] # pyright: ignore[reportIndexIssue] - refused
+
+
+def test_specs_are_values() -> None:
+    """Equal ones are one key of a dictionary, also when one was copied or pickled."""
+    tree = SupervisorSpec(
+        [ChildSpec("a", Child, args=("x",), kwargs={"y": 1, "z": 2}, backoff=Backoff())]
+    )
+    same = SupervisorSpec(
+        [ChildSpec("a", Child, args=("x",), kwargs={"z": 2, "y": 1}, backoff=Backoff())]
+    )
+    other = SupervisorSpec(
+        [ChildSpec("a", Child, args=("x",), kwargs={"z": 2, "y": 3}, backoff=Backoff())]
+    )
+
+    pickled = pickle.loads(pickle.dumps(tree))  # noqa: S301 - of what this very line has pickled
+    copied = copy.deepcopy(tree)
+
+    assert {tree, same, pickled, copied} == {tree}
+    assert tree != other
+    assert hash(ChildSpec("b", DynamicSupervisorSpec())) == hash(
+        ChildSpec("b", DynamicSupervisorSpec())
+    )
