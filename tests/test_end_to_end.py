@@ -8,7 +8,7 @@ from codex_support import needs_codex, png
 
 from codex_actors.codex import DeliveryError, ThreadOptions, exec_turn
 from codex_actors.files import Files, FilesConfig, open_files
-from codex_actors.testing import ModelServer, fake_codex
+from codex_actors.testing import CodexFault, HangForever, ModelServer, fake_codex
 
 
 def config(tmp_path: Path) -> FilesConfig:
@@ -66,7 +66,7 @@ async def test_the_fake_codex_reads_the_bytes_of_the_file(tmp_path: Path, pictur
 async def test_an_attachment_in_use_outlives_its_time(tmp_path: Path, picture: Path) -> None:
     """While codex runs, neither the TTL nor a forced cleanup takes the file away."""
     # F37
-    fake = fake_codex(tmp_path / "bin", hang=True)
+    fake = fake_codex(tmp_path / "bin", faults=[CodexFault("item.completed", HangForever())])
     async with open_files(config(tmp_path)) as files:
         attachment = await files.stage(picture, ttl=0)
         options = files.attach(ThreadOptions(cwd=tmp_path, codex_path=fake.path), attachment)

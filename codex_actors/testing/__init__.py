@@ -10,11 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codex_actors.testing.codex_faults import CodexFault as CodexFault
+    from codex_actors.testing.codex_faults import ExitWith as ExitWith
+    from codex_actors.testing.codex_faults import FailWith as FailWith
+    from codex_actors.testing.codex_faults import HangForever as HangForever
+    from codex_actors.testing.codex_faults import KillItself as KillItself
+    from codex_actors.testing.codex_faults import PrintNonsense as PrintNonsense
+    from codex_actors.testing.codex_faults import StallTurn as StallTurn
+    from codex_actors.testing.codex_faults import WaitFor as WaitFor
     from codex_actors.testing.codex_server import CodexUploadServer as CodexUploadServer
     from codex_actors.testing.event_log import EventLog as EventLog
     from codex_actors.testing.fake_executable import FakeCall as FakeCall
     from codex_actors.testing.fake_executable import FakeCodex as FakeCodex
     from codex_actors.testing.fake_executable import FakeImage as FakeImage
+    from codex_actors.testing.fake_executable import FakeServer as FakeServer
+    from codex_actors.testing.fake_executable import FakeTurn as FakeTurn
     from codex_actors.testing.fake_executable import fake_codex as fake_codex
     from codex_actors.testing.faults import Faults as Faults
     from codex_actors.testing.faults import InjectedFault as InjectedFault
@@ -45,27 +55,37 @@ _HOMES = {
     "AnswerTruncated": "upload_faults",
     "AnswerTwice": "upload_faults",
     "AnswerWith": "upload_faults",
+    "CodexFault": "codex_faults",
     "CodexUploadServer": "codex_server",
     "EventLog": "event_log",
+    "ExitWith": "codex_faults",
+    "FailWith": "codex_faults",
     "FakeCall": "fake_executable",
     "FakeCodex": "fake_executable",
     "FakeImage": "fake_executable",
+    "FakeServer": "fake_executable",
+    "FakeTurn": "fake_executable",
     "Faults": "faults",
+    "HangForever": "codex_faults",
     "InjectedFault": "faults",
     "Injection": "faults",
+    "KillItself": "codex_faults",
     "Lost": "scripted_target",
     "ModelRequest": "responses",
     "ModelServer": "provider",
     "NeverAnswer": "upload_faults",
     "OpenAIUploadServer": "openai_server",
+    "PrintNonsense": "codex_faults",
     "ResetConnection": "upload_faults",
     "ScriptedTarget": "scripted_target",
     "Stall": "scripted_target",
+    "StallTurn": "codex_faults",
     "StoredFile": "upload_storage",
     "TreeLeak": "trees",
     "TreeOpener": "trees",
     "UploadFault": "upload_faults",
     "UploadRequest": "upload_record",
+    "WaitFor": "codex_faults",
     "assert_tree": "trees",
     "assistant_message": "responses",
     "fake_codex": "fake_executable",

@@ -10,7 +10,7 @@ import pytest
 import trio
 from cli_support import CommandLine
 
-from codex_actors.testing import fake_codex
+from codex_actors.testing import CodexFault, HangForever, fake_codex
 
 
 async def test_each_bad_source_is_named(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_a_signal_during_a_turn_leaves_nothing(
 ) -> None:
     """Ctrl-C, a supervisor's SIGTERM, a closed terminal: codex, its files and leases are gone."""
     command_line = CommandLine(tmp_path)
-    fake = fake_codex(tmp_path / "bin", hang=True)
+    fake = fake_codex(tmp_path / "bin", faults=[CodexFault("item.completed", HangForever())])
     (tmp_path / "a.csv").write_text("x")
     (tmp_path / "tmp").mkdir()
     process = await trio.lowlevel.open_process(

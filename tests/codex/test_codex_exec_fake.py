@@ -26,10 +26,22 @@ from codex_actors.codex import (
     open_exec_turn,
 )
 from codex_actors.files import Attachment, AttachmentNotFound
-from codex_actors.testing import FakeCall, fake_codex
+from codex_actors.testing import (
+    CodexFault,
+    FailWith,
+    FakeCall,
+    HangForever,
+    KillItself,
+    PrintNonsense,
+    WaitFor,
+    fake_codex,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+
+HANG = CodexFault("item.completed", HangForever())
 
 
 async def test_delivery_as_codex_sees_it(tmp_path: Path) -> None:
@@ -58,7 +70,7 @@ async def test_delivery_as_codex_sees_it(tmp_path: Path) -> None:
 
 def gone_directory(call: FakeCall) -> Path:
     """Return the directory that held the links of a call."""
-    return Path(call.images[0].path).parent
+    return Path(call.argv[call.argv.index("-i") + 1]).parent
 
 
 async def test_options_become_arguments(tmp_path: Path) -> None:
@@ -201,21 +213,27 @@ async def test_endless_timeout_is_none(tmp_path: Path) -> None:
 
 async def test_failure_shows_status_and_stderr(tmp_path: Path) -> None:
     """A failed turn carries codex's exit status and the end of its standard error, redacted."""
-    codex = fake_codex(tmp_path / "bin", exit_code=7, stderr="x" * 100_000 + " key hunter22\n")
+    codex = fake_codex(
+        tmp_path / "bin",
+        faults=[CodexFault("item.completed", FailWith())],
+        stderr="x" * 100_000 + " key hunter22\n",
+    )
     options = ThreadOptions(codex_path=codex.path, env={"MY_KEY": "hunter22"})
 
     with pytest.raises(CodexError, match="told to fail") as caught:
         await exec_turn("Hi", options, files=Leases(), timeout=30)
 
-    assert caught.value.exit_code == 7
-    assert caught.value.stderr.endswith("xxx key <MY_KEY>\n")
+    assert caught.value.exit_code == 1
+    assert caught.value.stderr.endswith(
+        "xxx key <MY_KEY>\nReading additional input from stdin...\n"
+    )
     assert len(caught.value.stderr) <= 4_000
     assert "hunter22" not in str(caught.value) + repr(caught.value) + repr(options)
 
 
 async def test_crash_names_the_signal(tmp_path: Path) -> None:
     """A codex that was killed is told apart from one that failed."""
-    codex = fake_codex(tmp_path / "bin", crash=True)
+    codex = fake_codex(tmp_path / "bin", faults=[CodexFault("item.completed", KillItself())])
 
     with pytest.raises(CodexError, match="killed by signal 9") as caught:
         await exec_turn("Hi", ThreadOptions(codex_path=codex.path), files=Leases(), timeout=30)
@@ -225,7 +243,7 @@ async def test_crash_names_the_signal(tmp_path: Path) -> None:
 
 async def test_nonsense_on_stdout_is_named(tmp_path: Path) -> None:
     """What is no event is shown, and ends the turn."""
-    codex = fake_codex(tmp_path / "bin", garbage=True)
+    codex = fake_codex(tmp_path / "bin", faults=[CodexFault("item.completed", PrintNonsense())])
 
     with pytest.raises(CodexError, match="this is not an event"):
         await exec_turn("Hi", ThreadOptions(codex_path=codex.path), files=Leases(), timeout=30)
@@ -259,7 +277,12 @@ async def test_missing_executable_and_directory_are_named(tmp_path: Path) -> Non
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_timeout_ends_the_whole_group(tmp_path: Path, *, stubborn: bool) -> None:
     """Codex and what it started are gone after a timeout, also when it ignores SIGTERM."""
-    codex = fake_codex(tmp_path / "bin", hang=True, children=2, stubborn=stubborn)
+    codex = fake_codex(
+        tmp_path / "bin",
+        faults=[HANG],
+        children=2,
+        stubborn=stubborn,
+    )
 
     with pytest.raises(TurnTimeout):
         await exec_turn("Hi", ThreadOptions(codex_path=codex.path), files=Leases(), timeout=3)
@@ -274,7 +297,7 @@ async def test_timeout_ends_the_whole_group(tmp_path: Path, *, stubborn: bool) -
 @needs_proc
 async def test_cancelling_ends_the_whole_group(tmp_path: Path) -> None:
     """Cancellation passes on only when codex has gone; nothing of it is left."""
-    codex = fake_codex(tmp_path / "bin", hang=True, children=2)
+    codex = fake_codex(tmp_path / "bin", faults=[HANG], children=2)
     files = Leases()
     attachment = staged(tmp_path, "a.png", png())
     options = ThreadOptions((attachment,), codex_path=codex.path)
@@ -310,7 +333,7 @@ async def test_stragglers_of_a_finished_turn_are_ended(tmp_path: Path) -> None:
 @needs_proc
 async def test_leaving_the_block_ends_the_turn(tmp_path: Path) -> None:
     """A caller who has seen enough leaves; its own error comes out bare."""
-    codex = fake_codex(tmp_path / "bin", hang=True)
+    codex = fake_codex(tmp_path / "bin", faults=[HANG])
 
     async def leave() -> None:
         options = ThreadOptions(codex_path=codex.path)
@@ -327,7 +350,7 @@ async def test_leaving_the_block_ends_the_turn(tmp_path: Path) -> None:
 
 async def test_events_are_over_once_they_have_ended(tmp_path: Path) -> None:
     """Asking again after the end, or after the error, gives no second error and does not hang."""
-    codex = fake_codex(tmp_path / "bin", exit_code=3)
+    codex = fake_codex(tmp_path / "bin", faults=[CodexFault("item.completed", FailWith())])
 
     async with open_exec_turn("Hi", ThreadOptions(codex_path=codex.path), files=Leases()) as events:
         with pytest.raises(CodexError):
@@ -338,7 +361,9 @@ async def test_events_are_over_once_they_have_ended(tmp_path: Path) -> None:
 
 async def test_concurrent_turns_do_not_meet(tmp_path: Path) -> None:
     """Turns run side by side, each with its own links."""
-    codex = fake_codex(tmp_path / "bin", delay=0.1)
+    codex = fake_codex(
+        tmp_path / "bin", faults=[CodexFault("item.completed", WaitFor(0.1), times=math.inf)]
+    )
     attachment = staged(tmp_path, "a.png", png())
     options = ThreadOptions((attachment,), codex_path=codex.path)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from codex_actors.codex import CodexNotFound, find_codex
 from codex_actors.codex.events import ErrorReported, ItemCompleted, TurnFailed, parse_event
 from codex_actors.codex.toml import config_arguments
-from codex_actors.testing import ModelServer, fake_codex
+from codex_actors.testing import CodexFault, FailWith, ModelServer, fake_codex
 
 if TYPE_CHECKING:
     import subprocess
@@ -123,7 +123,7 @@ async def test_fake_takes_its_arguments_as_the_real_one(
         for call, turn in zip(fake.calls(), server.turns, strict=True):
             assert call.prompt == turn.texts()[-1]
             assert len(call.images) == image_count(turn)
-            assert [i.data for i in call.images if i.data is not None] == list(turn.images())
+            assert [i.data for i in call.images if i.omitted is None] == list(turn.images())
 
 
 async def test_failure_looks_like_the_real_ones(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ async def test_failure_looks_like_the_real_ones(tmp_path: Path) -> None:
         pytest.skip("the extra `codex` is not installed")
     home = tmp_path / "home"
     home.mkdir()
-    fake = fake_codex(tmp_path / "bin", exit_code=1)
+    fake = fake_codex(tmp_path / "bin", faults=[CodexFault("item.completed", FailWith())])
     common = ["exec", "--json", "--skip-git-repo-check", "--ephemeral"]
 
     async with ModelServer(status=400) as server:
@@ -155,14 +155,23 @@ async def test_calls_are_recorded(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
 
     result = await run(
-        fake.path, "exec", "-i", "a.png", "--", "Hi", cwd=tmp_path, env={"ONE": "1"}, stdin=b"x"
+        fake.path,
+        "exec",
+        "--skip-git-repo-check",
+        "-i",
+        "a.png",
+        "--",
+        "Hi",
+        cwd=tmp_path,
+        env={"ONE": "1"},
+        stdin=b"x",
     )
     (tmp_path / "a.png").unlink()
 
     (call,) = fake.calls()
     assert result.returncode == 0
-    assert result.stderr == b"hello\n"
-    assert call.argv == ("exec", "-i", "a.png", "--", "Hi")
+    assert result.stderr.startswith(b"hello\n")
+    assert call.argv == ("exec", "--skip-git-repo-check", "-i", "a.png", "--", "Hi")
     assert call.cwd == tmp_path
     assert call.env == {"ONE": "1"}
     assert call.stdin == "pipe"
@@ -174,7 +183,15 @@ async def test_calls_keep_their_order(tmp_path: Path) -> None:
     fake = fake_codex(tmp_path / "bin", reply="again")
 
     for number in range(3):
-        await run(fake.path, "exec", "--json", "--", f"turn {number}", cwd=tmp_path)
+        await run(
+            fake.path,
+            "exec",
+            "--json",
+            "--skip-git-repo-check",
+            "--",
+            f"turn {number}",
+            cwd=tmp_path,
+        )
 
     assert [call.prompt for call in fake.calls()] == ["turn 0", "turn 1", "turn 2"]
 
@@ -184,7 +201,7 @@ async def test_version_and_unknown_commands(tmp_path: Path) -> None:
     fake = fake_codex(tmp_path / "bin")
 
     version = await run(fake.path, "--version", cwd=tmp_path)
-    unknown = await run(fake.path, "app-server", cwd=tmp_path)
+    unknown = await run(fake.path, "login", cwd=tmp_path)
 
     assert version.stdout == b"codex-cli 0.163.0\n"
     assert unknown.returncode == 2
