@@ -31,8 +31,9 @@ _CHAPTERS = {
     "B": ("Backoff", "6 7"),
     "X": ("Trio-specific", "1 3-6 9"),
     "F": (
-        "Staging and uploads",
-        "1 2 5-11 13-17 19-22 24 26-30 33 35 37-41 44-47 50-55 57-59 61 63 65 67 68 70",
+        "Staging, uploads, delivery to codex",
+        "1 2 5-11 13-17 19-22 24 26-30 33 35 37-41 44-47 50-55 57-59 61 63 65 67 68 70"
+        " 72 74-76 78-80 82-84",
     ),
     "E": ("Defects of the original", "1-23"),
 }
