@@ -228,6 +228,28 @@ async def test_a_registry_that_crashes_around_a_commit_takes_the_staging_along(
             assert [fault.where for fault in faults.happened] == ["stage.copied", point]
 
 
+@pytest.mark.parametrize("point", ["registry.committing", "registry.committed"])
+async def test_a_registry_that_is_killed_around_a_commit_has_died_to_its_callers(
+    config: FilesConfig, point: str
+) -> None:
+    """It does not merely forget to answer them: that is another error."""
+    # F47
+    faults = Faults()
+    with faults:
+        async with open_files(config) as files:
+            await files.force_cleanup()  # the sweeper's first batches are over
+            faults.hang("registry", at=point)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_list_in_vain, files)
+                nursery.start_soon(_list_in_vain, files)
+                with trio.fail_after(10):
+                    while not faults.happened:
+                        await trio.lowlevel.checkpoint()
+                files.supervisor["registry"].kill()
+
+            assert await files.list_staged() == ()
+
+
 async def test_a_sweep_that_crashes_half_way_is_made_good_by_the_next(
     config: FilesConfig, root: Path
 ) -> None:
@@ -257,3 +279,8 @@ async def _stage(files: Files, source: StageSource) -> None:
 async def _stage_in_vain(files: Files) -> None:
     with pytest.raises(ActorDied):
         await files.stage(DATA, name="x")
+
+
+async def _list_in_vain(files: Files) -> None:
+    with pytest.raises(ActorDied):
+        await files.list_staged()

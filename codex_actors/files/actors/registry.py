@@ -133,6 +133,9 @@ class AttachmentRegistry(Actor):
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._waiting: list[tuple[Operation[Any], Reply[Any] | _Part]] = []
+        # Kept until they are answered: when this actor is killed meanwhile, their callers are to
+        # be told that, not that somebody forgot them.
+        self._in_hand: list[tuple[Operation[Any], Reply[Any] | _Part]] = []
         self._owed: list[Operation[Any]] = []
         self._flush_is_queued = False
         self._hits = 0
@@ -207,6 +210,7 @@ class AttachmentRegistry(Actor):
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         batch = [(operation, reply) for operation, reply in waiting if not reply.abandoned]
+        self._in_hand = batch
         owed = self._owed
         operations = [*owed, *(operation for operation, _ in batch)]
         if not operations:
@@ -228,6 +232,7 @@ class AttachmentRegistry(Actor):
         ]
         for (_, reply), result in zip(batch, results[len(owed) :], strict=True):
             self._answer(reply, result)
+        self._in_hand = []
 
     def _is_settled(self, result: Result) -> bool:
         if isinstance(result, outcome.Error):
