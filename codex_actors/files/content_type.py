@@ -36,7 +36,7 @@ _IMAGE_MAGIC = (
     (8, b"WEBP", "image/webp"),
 )
 _IMAGES = frozenset(kind for _, _, kind in _IMAGE_MAGIC)
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;\s*[^\x00-\x1f\x7f]+)?", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+([ \t]*;[ \t]*[\x20-\x7e]+)?", re.ASCII)
 
 _by_name = mimetypes.MimeTypes()
 _by_name.types_map = ({}, {})  # without what this version of Python brings
@@ -46,12 +46,18 @@ _by_name.suffix_map = dict(SUFFIXES)
 _by_name.readfp(StringIO(TYPES))
 
 
-def validate_content_type(content_type: str) -> str:
+def validate_content_type(content_type: Any) -> str:
     """Return a declared content type unchanged when it is `type/subtype`, parameters allowed.
 
     Raises:
-        InvalidContentType: It is something else.
+        InvalidContentType: It is something else, or more than one line of printable ASCII.
+        TypeError: It is not a str.
     """
+    if not isinstance(content_type, str):
+        raise TypeError(
+            f"The content type {content_type!r} is {type(content_type).__name__}, not text: give a"
+            " str."
+        )
     if _MEDIA_TYPE.fullmatch(content_type) is None:
         raise InvalidContentType(
             f"The content type {content_type!r} is not a media type: give one like 'image/png'."

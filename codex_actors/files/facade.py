@@ -16,7 +16,7 @@ from codex_actors.files.access import Access
 from codex_actors.files.actors.sweeper import Reset, RunSweep
 from codex_actors.files.attaching import HasAttachments, attach, detach
 from codex_actors.files.handles import UploadHandle, start_handle
-from codex_actors.files.index.leasing import ReleaseLease, not_found
+from codex_actors.files.index.leasing import ReleaseLease, check_key, key_of
 from codex_actors.files.index.queries import Count, Find, ListStaged
 from codex_actors.files.index.sweeping import EndTemporary, Remove
 from codex_actors.files.leases import new_lease, take_lease
@@ -120,9 +120,7 @@ class Files:
         Raises:
             AttachmentNotFound: There is none, or its file is gone.
         """
-        for text in (checksum, name or ""):
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                raise not_found(checksum, name)  # no Unicode: neither SQLite nor anybody has it
+        check_key(checksum, name)
         return await self._access.perform(Find(checksum, name))
 
     async def remove(self, attachment: Attachment) -> None:
@@ -133,7 +131,7 @@ class Files:
             AttachmentLeased: It is in use.
             StagingIOError: Its file could not be deleted; it is still listed.
         """
-        await self._access.perform(Remove(attachment.checksum, attachment.name))
+        await self._access.perform(Remove(*key_of(attachment)))
 
     async def metrics(self) -> Metrics:
         """Return what is staged and under way; equals a walk of the disk when nothing is."""

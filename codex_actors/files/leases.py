@@ -8,7 +8,7 @@ import secrets
 from attrs import evolve
 
 from codex_actors.files.access import Access
-from codex_actors.files.index.leasing import TakeLease
+from codex_actors.files.index.leasing import TakeLease, key_of
 from codex_actors.files.index.trust import Doubts
 from codex_actors.files.model import Attachment
 from codex_actors.files.store.seal import examine
@@ -37,7 +37,7 @@ async def take_lease(
         ChecksumMismatch: Its file holds other bytes, and is in quarantine now.
     """
     environment = await access.environment()
-    take = TakeLease(lease, attachment.checksum, attachment.name, distrust=distrust)
+    take = TakeLease(lease, *key_of(attachment), distrust=distrust)
     while isinstance(answer := await access.perform(take), Doubts):
         reading = examine(environment.layout, environment.disk, answer.suspects)
         verdicts = await environment.blocking.drive(reading)

@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 from attrs import Attribute, field, frozen, validators
 from cattrs.preconf.json import make_converter
 
-from codex_actors.files.errors import InvalidConfig
+from codex_actors.files.errors import InvalidConfig, InvalidTTL
+from codex_actors.files.ttl import MAX_TTL, validate_ttl
 
 __all__ = [
     "Algorithm",
@@ -201,21 +202,20 @@ class VerifyReport:
         }
 
 
-def _number(*, minimum: float, exclusive: bool, infinite: bool) -> Any:
-    def check(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
-        fits = (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and not math.isnan(value)
-            and (value > minimum if exclusive else value >= minimum)
-            and (infinite or math.isfinite(value))
-        )
-        if not fits:
-            bound = f"{'above' if exclusive else 'at least'} {minimum:g}"
-            kind = f"a number of seconds {bound}{'' if infinite else ', finite'}"
-            raise InvalidConfig(f"FilesConfig.{attribute.name} is {value!r}: give {kind}.")
+def _ttl(_instance: Any, _attribute: "Attribute[Any]", value: Any) -> None:
+    try:
+        validate_ttl(value)
+    except InvalidTTL as error:
+        raise InvalidConfig(f"FilesConfig.default_ttl: {error}") from None
 
-    return check
+
+def _interval(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= MAX_TTL:
+        raise InvalidConfig(
+            f"FilesConfig.{attribute.name} is {value!r}: give a number of seconds above 0, of a"
+            " century at most."
+        )
 
 
 def _count(minimum: int) -> Any:
@@ -276,12 +276,8 @@ class FilesConfig:
     """
 
     staging_dir: Path | None = field(default=None, converter=_optional_path)
-    default_ttl: float = field(
-        default=86_400.0, validator=_number(minimum=0, exclusive=False, infinite=True)
-    )
-    sweep_interval: float = field(
-        default=60.0, validator=_number(minimum=0, exclusive=True, infinite=False)
-    )
+    default_ttl: float = field(default=86_400.0, validator=_ttl)
+    sweep_interval: float = field(default=60.0, validator=_interval)
     algorithm: Algorithm = field(default="blake3", validator=_one_of(Algorithm))
     durability: Durability = field(default="full", validator=_one_of(Durability))
     max_bytes: int | None = field(default=None, validator=validators.optional(_count(0)))

@@ -5,6 +5,7 @@ may travel to, and prints on one line. Pure: knows neither the disk nor where a 
 """
 
 import unicodedata
+from typing import Any
 
 from codex_actors.files.errors import InvalidName
 
@@ -13,9 +14,10 @@ __all__ = ["MAX_NAME_BYTES", "validate_name"]
 MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
 
 _SEPARATORS = frozenset("/\\")
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})  # the last two break lines
 
 
-def validate_name(name: str) -> str:
+def validate_name(name: Any) -> str:
     r"""Return `name` unchanged when it may name an attachment.
 
     Unicode is kept as it is: no normalisation, since the name is the caller's.
@@ -23,7 +25,10 @@ def validate_name(name: str) -> str:
     Raises:
         InvalidName: Empty, `.` or `..`, longer than 255 bytes in UTF-8, not valid Unicode, or with
             a separator (`/` or `\`) or a control character.
+        TypeError: Not a str.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"The name {name!r} is {type(name).__name__}, not text: give a str.")
     fault = _fault(name)
     if fault is not None:
         shown = name if len(name) <= MAX_NAME_BYTES else name[:40] + "…"
@@ -38,7 +43,7 @@ def _fault(name: str) -> str | None:
         return "contains a path separator: a name is not a path"
     for character in name:
         category = unicodedata.category(character)
-        if category == "Cc":
+        if category in _CONTROLS:
             return f"contains the control character {character!r}"
         if category == "Cs":
             return "is not valid Unicode"

@@ -33,7 +33,7 @@ def validate_ttl(ttl: Any) -> float:
     """
     if isinstance(ttl, bool) or not isinstance(ttl, int | float):
         raise InvalidTTL(f"The ttl {ttl!r} is not a number: give seconds, or infinity for ever.")
-    if math.isnan(ttl) or ttl < 0:
+    if ttl < 0 or ttl != ttl:  # noqa: PLR0124 - a NaN; an integer may be too large for isnan
         raise InvalidTTL(f"The ttl {ttl!r} is not a duration: give seconds of at least 0.")
     if MAX_TTL < ttl < math.inf:
         raise InvalidTTL(f"The ttl {ttl!r} is over a century: give infinity for ever.")

@@ -41,6 +41,7 @@ def test_names_of_files_pass_unchanged(name: str) -> None:
         "line\nbreak",
         "bell\x07",
         "c1\x85",
+        "line\N{LINE SEPARATOR}separator",
         "\udcff",
         "é" * 128,
     ],

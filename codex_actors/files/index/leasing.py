@@ -5,6 +5,7 @@ that a release may be sent whenever it is unsure whether the lease was taken. Kn
 """
 
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -112,6 +113,38 @@ def _mismatch(row: Row, moved: Path | None) -> ChecksumMismatch:
         f" were staged, and was moved to {moved}: stage it again.",
         quarantined=moved,
     )
+
+
+def check_key(checksum: Any, name: Any = None) -> None:
+    """Check that an attachment can be called so at all: a transaction takes nothing but text.
+
+    Raises:
+        TypeError: It is no text.
+        AttachmentNotFound: It is no Unicode, which neither SQLite nor any attachment has.
+    """
+    for text in (checksum, "" if name is None else name):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{text!r} is {type(text).__name__}, not text: give the checksum of an attachment,"
+                " and its name."
+            )
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise not_found(checksum, name)
+
+
+def key_of(attachment: Any) -> tuple[str, str]:
+    """Return the key of an attachment that comes from a caller.
+
+    Raises:
+        TypeError: It is none.
+        AttachmentNotFound: There can be none of that name.
+    """
+    if not isinstance(attachment, Attachment):
+        raise TypeError(
+            f"{attachment!r} is no Attachment: pass what stage, get or list_staged returned."
+        )
+    check_key(*attachment.key)
+    return attachment.key
 
 
 def not_found(checksum: str, name: str | None) -> AttachmentNotFound:
