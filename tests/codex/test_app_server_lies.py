@@ -605,3 +605,33 @@ child.stdout.read()
     assert len(codex.pids()) == 2
     for pid in codex.pids():
         await wait_gone(pid)
+
+
+@needs_proc
+async def test_cancelling_the_opening_ends_the_process(tmp_path: Path) -> None:
+    """One that never shakes hands is not waited for any longer than its caller wants."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    codex = lying_codex(
+        tmp_path,
+        f"""
+import socket
+
+
+def on(message):
+    socket.create_connection(("127.0.0.1", {listener.socket.getsockname()[1]})).close()
+    return True
+""",
+    )
+
+    async with listener, trio.open_nursery() as nursery:
+
+        async def leave_when_greeted() -> None:
+            await trio.aclose_forcefully(await listener.accept())
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(leave_when_greeted)
+        async with lied_to(codex):
+            pytest.fail("it cannot have been opened")
+
+    (pid,) = codex.pids()
+    await wait_gone(pid)
