@@ -1,21 +1,20 @@
-"""A bounded mailbox: a queue, the one reader who parks at it, and those who wait for room.
+"""A bounded mailbox: a memory channel, the one reader who parks beside it, and its next message.
 
 Invariant: it belongs to a place, so a crash loses nothing that waits in it, and a message
 leaves it only when it is handled next.  Control (stop, monitors, timers) never goes
-through the queue, where it would wait behind messages; it wakes the reader, who looks at
-what is beside the queue first.  Whether messages are admitted is for the place to know.
+through the channel, where it would wait behind messages; it wakes the reader, who looks at
+what is beside the channel first.  Whether messages are admitted is for the place to know.
 
-Not a memory channel, which costs twice the memory and time, loses what it holds when its
-receiver closes, and hands a message over before the reader has seen the wish to end.
+The reader never waits in `receive`: that would take a message out before it has seen the
+wish to end.  It parks here, and takes what is there without waiting.
 """
 
-from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-import outcome
 import trio
-from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import Abort, Task, current_task, reschedule
 
 
 class Mailbox:
@@ -25,19 +24,19 @@ class Mailbox:
         capacity: how many messages wait before senders must.
     """
 
-    __slots__ = ("_items", "_limit", "_reader", "_senders", "capacity")
+    __slots__ = ("_next", "_posting", "_reader", "_receive", "_send", "_waiting", "capacity")
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
-        self._items: deque[Any] = deque()
-        # The capacity, and one more for an idle reader: what it will take does not wait.
-        self._limit = capacity
+        self._send, self._receive = trio.open_memory_channel[Any](capacity)
+        # What a parked reader was woken with: it does not wait, so it takes no room.
+        self._next: object | None = None
         self._reader: Task | None = None
-        # Who waits for room, with their messages; while anybody does, the queue is full.
-        self._senders: OrderedDict[Task, Any] | None = None
+        self._waiting = 0  # in the channel, or before it
+        self._posting = 0  # before it, for want of room
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self._receive.statistics().current_buffer_used + (self._next is not None)
 
     @property
     def has_reader(self) -> bool:
@@ -46,13 +45,17 @@ class Mailbox:
 
     def offer(self, item: object) -> bool:
         """Admit one message, unless there is no room."""
-        if len(self._items) >= self._limit:
-            return False
-        self._items.append(item)
         reader = self._reader
         if reader is not None:
             self._reader = None
+            self._next = item
             reschedule(reader)
+            return True
+        try:
+            self._send.send_nowait(item)
+        except trio.WouldBlock:
+            return False
+        self._waiting += 1
         return True
 
     async def post(self, item: object) -> None:
@@ -61,26 +64,28 @@ class Mailbox:
         Raises:
             trio.ClosedResourceError: the place stopped admitting messages meanwhile.
         """
-        if self._senders is None:
-            self._senders = OrderedDict()
-        senders, task = self._senders, current_task()
-        senders[task] = item
-
-        def give_up(_raise_cancel: Callable[[], Any]) -> Abort:
-            del senders[task]
-            return Abort.SUCCEEDED
-
-        await wait_task_rescheduled(give_up)
+        self._waiting += 1
+        self._posting += 1
+        try:
+            await self._send.send(item)
+        except BaseException:
+            self._waiting -= 1
+            raise
+        finally:
+            self._posting -= 1
 
     def take(self) -> object | None:
         """Take out the oldest message; None when there is none."""
-        items = self._items
-        self._limit = self.capacity
-        if self._senders and len(items) <= self.capacity:
-            task, item = self._senders.popitem(last=False)
-            reschedule(task)
-            items.append(item)
-        return items.popleft() if items else None
+        item: object | None = self._next
+        if item is not None:
+            self._next = None
+        elif self._waiting:
+            try:
+                item = self._receive.receive_nowait()
+            except trio.WouldBlock:
+                return None  # those before it were turned away just now
+            self._waiting -= 1
+        return item
 
     def seat(self) -> Callable[[Callable[[], Any]], Abort]:
         """Make the current task the reader: `await wait_task_rescheduled(mailbox.seat())`.
@@ -88,12 +93,10 @@ class Mailbox:
         It is woken when there is something to look at: a message, the end of them, control.
         """
         self._reader = current_task()
-        self._limit = self.capacity + 1
         return self._leave
 
     def _leave(self, _raise_cancel: Callable[[], Any]) -> Abort:
         self._reader = None
-        self._limit = self.capacity
         return Abort.SUCCEEDED
 
     def wake(self) -> None:
@@ -104,15 +107,26 @@ class Mailbox:
 
     def close(self) -> None:
         """Turn away those who wait for room; the reader may find that nothing more will come."""
-        if self._senders:
-            for task in self._senders:
-                reschedule(task, outcome.Error(trio.ClosedResourceError()))
-            self._senders = None
+        if self._posting:
+            self._send.close()
+            kept = self._drain()
+            self._send, self._receive = trio.open_memory_channel[Any](self.capacity)
+            for item in kept:
+                self._send.send_nowait(item)
         self.wake()
 
     def empty(self) -> list[Any]:
         """Turn away those who wait for room, and take out all that waits."""
         self.close()
-        taken = list(self._items)
-        self._items.clear()
+        taken = self._drain() if self._next is None else [self._next, *self._drain()]
+        self._next = None
+        self._waiting = self._posting
+        return taken
+
+    def _drain(self) -> list[Any]:
+        """Take out what is in the channel."""
+        taken: list[Any] = []
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                taken.append(self._receive.receive_nowait())
         return taken
