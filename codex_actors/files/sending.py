@@ -6,7 +6,6 @@ Must not know who waits for it, nor what becomes of it when it ends half-way.
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 
 import trio
@@ -15,10 +14,10 @@ from attrs import define
 from codex_actors import fault_point
 from codex_actors.files.body import BlobBody, Watch
 from codex_actors.files.environment import Environment
-from codex_actors.files.errors import UploadError, UploadRejected
+from codex_actors.files.errors import UploadError, UploadOutcomeUnknown, UploadRejected
 from codex_actors.files.index.uploads import Busy, Pending
 from codex_actors.files.insisting import insist
-from codex_actors.files.making import make, settle, undo
+from codex_actors.files.making import abort, make, settle, undo
 from codex_actors.files.model import UploadedFile
 from codex_actors.files.parts import Parts, parts_of, send_parts
 from codex_actors.files.progress import Meter, Progress
@@ -143,10 +142,6 @@ class Sending:
         if isinstance(left, Finished):
             return left
         if left is not None:
-            undertaking.remote = left
-            undertaking.receipts = {
-                receipt.number: receipt for receipt in undertaking.pending.receipts
-            }
             try:
                 return await self._finish_parts(session, undertaking, watch)
             except UploadRejected:
@@ -218,13 +213,12 @@ class Sending:
     ) -> Remote | Finished | None:
         """Return what an earlier upload left: its file, or a remote upload to go on with."""
         pending, limits = undertaking.pending, self.job.target.limits
-        if not pending.taken_over:
-            return None
-        remote = undertaking.remote = pending.remote
-        if pending.making:
-            fate = await settle(self.requests, session, undertaking, pending.receipts)
+        doubtful = undertaking.making
+        if doubtful:
+            fate = await settle(self.requests, session, undertaking)
             if isinstance(fate, Finished):
                 return fate
+        remote = undertaking.remote
         if remote is None:
             return None
         now = self._now()
@@ -235,15 +229,19 @@ class Sending:
             and (remote.expires_at is None or remote.expires_at > now)
         ):
             return remote
-        await self._abandon(session, undertaking)
+        await self._abandon(session, undertaking, doubtful=doubtful)
         return None
 
-    async def _abandon(self, session: Session, undertaking: Undertaking) -> None:
+    async def _abandon(
+        self, session: Session, undertaking: Undertaking, *, doubtful: bool = False
+    ) -> None:
         """Give up what an earlier upload began; what the server does not know is given up."""
-        remote = undertaking.remote
-        if remote is not None:
-            with suppress(UploadError):
-                await self.requests.ask("abort", lambda _: session.abort(undertaking.file, remote))
+        try:
+            await abort(self.requests, session, undertaking, doubtful=doubtful)
+        except UploadOutcomeUnknown:
+            raise
+        except UploadError:
+            pass  # the server forgets it by itself
         undertaking.remote = None
         undertaking.receipts = {}
         await self.records.remote(undertaking)

@@ -12,7 +12,7 @@ from codex_actors.files.index.uploads import Pending, UploadKey
 from codex_actors.files.model import Attachment
 from codex_actors.files.progress import Broadcast
 from codex_actors.files.retry import Retry
-from codex_actors.files.targets.protocol import Outgoing, Receipt, Remote, Target
+from codex_actors.files.targets.protocol import Finished, Outgoing, Receipt, Remote, Target
 
 __all__ = ["Undertaking", "UploadJob"]
 
@@ -64,7 +64,9 @@ class Undertaking:
         file: As it was announced by whoever began.
         remote: What it is called at the target, None before it has begun there.
         receipts: Of the parts that were acknowledged, by number.
-        making: The request that makes the file was sent, and no answer has come.
+        making: The request that makes the file may have been sent, and no answer has come, whether
+            here or in the process that began.
+        finished: The file, once it is known to be there.
     """
 
     pending: Pending
@@ -72,6 +74,7 @@ class Undertaking:
     remote: Remote | None = None
     receipts: dict[int, Receipt] = field(factory=dict[int, Receipt])
     making: bool = False
+    finished: Finished | None = None
 
     @classmethod
     def of(cls, pending: Pending, file: Outgoing) -> "Undertaking":
@@ -82,7 +85,13 @@ class Undertaking:
             content_type=pending.content_type,
             started_at=pending.started_at,
         )
-        return cls(pending, announced)
+        return cls(
+            pending,
+            announced,
+            pending.remote,
+            {receipt.number: receipt for receipt in pending.receipts},
+            making=pending.taken_over and pending.making,
+        )
 
     @property
     def in_order(self) -> tuple[Receipt, ...]:

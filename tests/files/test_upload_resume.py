@@ -1,6 +1,6 @@
 """What outlives a process: acknowledged parts, requests without an answer, finished uploads."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -35,7 +35,7 @@ from codex_actors.files.index.uploads import (
     enlist,
 )
 from codex_actors.files.store.disk import Disk
-from codex_actors.files.targets.protocol import Finished, Outgoing, Receipt, Remote
+from codex_actors.files.targets.protocol import Fate, Finished, Outgoing, Receipt, Remote
 from codex_actors.files.ttl import to_milliseconds
 from codex_actors.testing import Faults, Lost, ScriptedTarget, Stall
 
@@ -233,6 +233,112 @@ async def test_what_a_dead_process_has_sent_may_be_unknown(
         assert raised.value.ids["upload_id"].startswith("upload-")
         assert all_sent.files == {uploaded.file_id: DATA}
         assert all_sent.pending == {}
+
+
+@pytest.mark.parametrize("goes_whole", [False, True])
+async def test_one_who_leaves_while_it_is_asked_does_not_forget_what_was_made(
+    root: Path, autojump_clock: MockClock, goes_whole: bool
+) -> None:
+    """He was told nothing, so the next one asks again, and there is no second file."""
+    # F63
+    if goes_whole:
+        with dead_upload(root, making=True) as (_, _, target):
+            made = await target.send_whole(FILE, Bytes(DATA))
+    else:
+        target = leave_parts(root, [0, 1, 2, 3, 4])
+        (remote,) = target.pending
+        receipts = [Receipt(number, f"{remote}/{number}") for number in range(5)]
+        made = await target.complete(FILE, Remote(remote), receipts)
+    target.script("settle", Stall(), Stall())
+    async with opened(root) as files:
+        with trio.move_on_after(5):
+            await files.upload(DATA, target=target, name="x")
+
+        uploaded = await files.upload(DATA, target=target, name="x")
+
+        assert uploaded.file_id == made.file_id
+        assert list(target.files) == [made.file_id]
+
+
+async def test_one_who_leaves_before_he_goes_on_gives_up_what_was_begun(
+    root: Path, half_sent: ScriptedTarget, autojump_clock: MockClock
+) -> None:
+    """It is his from the moment on that he has the record."""
+    faults = Faults()
+    faults.hang(CHILD, at="upload.claimed")
+    async with opened(root) as files:
+        with faults, trio.move_on_after(5):
+            await files.upload(DATA, target=half_sent, name="x")
+
+        assert half_sent.log == ["abort"]
+        assert half_sent.pending == {}
+
+
+class Vague(ScriptedTarget):
+    """A server that says of everything that it is not there, as one does that lists no files."""
+
+    async def settle(
+        self, file: Outgoing, remote: Remote | None, receipts: Sequence[Receipt]
+    ) -> Finished | Fate:
+        """Look, and see nothing."""
+        await super().settle(file, remote, receipts)
+        return Fate.NOT_DONE
+
+
+async def test_what_cannot_be_given_up_since_it_may_be_complete_is_unknown(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """A dead process had sent `complete`; its parts are of no use any more."""
+    # F63
+    told = leave_parts(root, [0, 1, 2, 3, 4], part_size=PART - 1)
+    target = Vague(told.limits, pending=told.pending)
+    (remote,) = target.pending
+    receipts = [Receipt(number, f"{remote}/{number}") for number in range(5)]
+    await target.complete(FILE, Remote(remote), receipts)
+    async with opened(root) as files:
+        with pytest.raises(UploadOutcomeUnknown) as raised:
+            await files.upload(DATA, target=target, name="x")
+
+        assert raised.value.ids["upload_id"] == remote
+        assert len(target.files) == 1
+
+
+@pytest.mark.parametrize("vague", [True, False])
+async def test_a_deadline_that_leaves_it_open_says_so(
+    root: Path, autojump_clock: MockClock, vague: bool
+) -> None:
+    """Not a timeout: whoever uploads again after one would make a second file."""
+    # F63
+    limits = in_parts().limits
+    target = Vague(limits) if vague else ScriptedTarget(limits)
+    target.script("complete", Lost())
+    if not vague:
+        target.script("settle", Stall())
+    async with opened(root) as files:
+        with pytest.raises(UploadOutcomeUnknown) as raised:
+            await files.upload(DATA, target=target, name="x", retry=evolve(PATIENT, deadline=5))
+
+        assert raised.value.ids["upload_id"] == "upload-1"
+        assert len(target.files) == 1
+
+
+@pytest.mark.parametrize("tells", [True, False])
+async def test_a_file_that_was_answered_is_not_asked_for(
+    root: Path, autojump_clock: MockClock, tells: bool
+) -> None:
+    """Whoever leaves before it is recorded leaves its record all the same."""
+    # F63
+    target, faults = in_parts(), Faults()
+    target.tells = tells
+    faults.hang(CHILD, at="upload.finished")
+    async with opened(root) as files:
+        with faults, trio.move_on_after(5):
+            await files.upload(DATA, target=target, name="x")
+
+        uploaded = await files.upload(DATA, target=target, name="x")
+
+        assert target.files == {uploaded.file_id: DATA}
+        assert "settle" not in target.log
 
 
 @pytest.fixture

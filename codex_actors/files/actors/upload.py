@@ -37,6 +37,7 @@ from codex_actors.files.flights import Land
 from codex_actors.files.index.transaction import Operation
 from codex_actors.files.index.uploads import dismiss, enlist
 from codex_actors.files.index.verifying import SettleVerdicts
+from codex_actors.files.making import unknown
 from codex_actors.files.model import UploadedFile
 from codex_actors.files.progress import Meter, Progress
 from codex_actors.files.recording import Recorder
@@ -142,16 +143,25 @@ class UploadActor(Actor):
     async def _give_up(self, undertaking: Undertaking) -> None:
         """Leave nothing at the target; a file that turns out to be there is not given up."""
         finished: Finished | None = None
+        undecided: UploadOutcomeUnknown | None = None
         with trio.move_on_after(_GIVE_UP_SECONDS) as scope:
             try:
                 finished = await self._sending.give_up(undertaking)
             except UploadOutcomeUnknown as error:
-                if isinstance(self._result, outcome.Error):
-                    self._result = outcome.Error(error)
+                undecided = error
             except (TargetFailure, FilesError) as error:
                 self._left = error
         if scope.cancelled_caught:
             self._left = TimeoutError("the target does not answer")
+            if undertaking.making:
+                undecided = unknown(self._requests, undertaking, str(self._left))
+        if undecided is not None:
+            self._left = undecided
+            if not isinstance(self._result, outcome.Error):
+                # Nobody is told: the record stays, and the next upload asks first.
+                self._sending.undertaking = None
+                return
+            self._result = outcome.Error(undecided)
         operation = self._records.last_word(undertaking, finished)
         try:
             uploaded = await self._perform(operation)
