@@ -6,6 +6,7 @@ that asked for nothing special.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "agent_message",
     "now_ms",
     "rate_limits",
+    "resumed_document",
     "settings_document",
     "thread_document",
     "token_usage",
@@ -104,6 +106,28 @@ def settings_document(thread: Thread) -> dict[str, Any]:
         "activePermissionProfile": profile,
         "reasoningEffort": None,
         "multiAgentMode": "explicitRequestOnly",
+    }
+
+
+def resumed_document(thread: Thread) -> dict[str, Any]:
+    """Describe what only the answer to a resumption has. The pages behind the cursors are not."""
+    mode = {"model": thread.model, "reasoning_effort": None, "developer_instructions": None}
+    scopes = {"turns": "turns", "items": "itemsByCreatedAtOrdinal"}
+    return {
+        "collaborationMode": {"mode": "default", "settings": mode},
+        "initialTurnsPage": None,
+        **{
+            f"{name}BackwardsCursor": json.dumps(
+                {
+                    "requestedThreadId": thread.id,
+                    "rolloutOrdinal": thread.requests,
+                    "includeAnchor": True,
+                    "scope": {"kind": scope},
+                },
+                separators=(",", ":"),
+            )
+            for name, scope in scopes.items()
+        },
     }
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .arguments import absolute
-from .documents import settings_document, thread_document, turn_document
+from .documents import resumed_document, settings_document, thread_document, turn_document
 from .identifiers import checked_id, new_id
 from .storage import Thread
 from .turns import Loaded
@@ -100,7 +100,7 @@ class ThreadMethods:
                 self._turns.tokens(thread)
             self._outlet.notify("thread/goal/cleared", {"threadId": thread_id})
 
-        return self._opened(thread, whole=whole), then
+        return {**self._opened(thread, whole=whole), **resumed_document(thread)}, then
 
     def fork(self, params: dict[str, Any]) -> Answer:
         """`thread/fork`: the copy is stored at once, with its turns and attachments."""
