@@ -4,14 +4,18 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from attrs import field, frozen
+from attrs import define, field, frozen
 from files_support import NOW, Store, open_store, partials_of, tree_of
 
-from codex_actors.files import QuotaExceeded, StagingIOError
+from codex_actors.files import QuotaExceeded, StagingFull, StagingIOError
+from codex_actors.files.blocking import run_steps
 from codex_actors.files.index.queries import ListStaged
 from codex_actors.files.index.quota import Quota
+from codex_actors.files.index.staging import Publish, StageRequest
 from codex_actors.files.index.sweeping import Remove, Scope, Sweep
+from codex_actors.files.index.transaction import Transaction
 from codex_actors.files.store.disk import Disk
+from codex_actors.files.store.partial import Partial, copy_bytes
 
 
 @frozen
@@ -94,3 +98,48 @@ def test_a_refusal_gives_back_what_was_evicted_for_it(store: Store) -> None:
         store.stage(b"new", "new", quota=Quota(max_count=1))
 
     assert tree_of(store.layout.root) == before
+
+
+@define
+class Fill:
+    """Needs more room than the manifest is given."""
+
+    writes: bool = True
+    times: int = 0
+
+    def apply(self, transaction: Transaction) -> None:
+        """Count, and meet the limit."""
+        self.times += 1
+        (pages,) = transaction.execute("PRAGMA page_count").fetchone()
+        transaction.execute(f"PRAGMA max_page_count = {pages}")
+        transaction.execute(
+            "INSERT INTO lost VALUES ('checksum', 'name', 'blake3', 1, ?, 0, 0, 0)", "x" * 1_000_000
+        )
+
+
+def test_a_removal_that_makes_no_room_is_not_tried_for_ever(store: Store) -> None:
+    """Others may have taken the room; what was to go is gone, and can be written down later."""
+    # F41
+    empty = store.stage(b"", "empty").attachment
+    fill = Fill()
+
+    with pytest.raises(StagingFull):
+        store.manifest.execute([Remove(*empty.key), fill], NOW)
+
+    assert fill.times == 2
+    store.manifest.execute([Remove(*empty.key)], NOW)
+    assert store.manifest.execute([ListStaged()], NOW)[0].unwrap() == ()
+
+
+def test_a_staging_that_shares_a_full_manifest_with_a_removal_is_told_so(store: Store) -> None:
+    """Its partial file is spent: it cannot be tried again with the room that the removal made."""
+    old = store.stage(b"old", "old").attachment
+    partial = Partial(store.claim.new_partial(), store.disk, "blake3")
+    copied = run_steps(copy_bytes(partial, b"new"), lambda: None)
+    publish = Publish(copied, StageRequest(name="new", ttl=60.0), Quota())
+
+    with pytest.raises(StagingFull):
+        store.manifest.execute([Remove(*old.key), publish, Fill()], NOW)
+
+    assert not store.layout.blob(copied.checksum, "new").exists()
+    assert partials_of(store.layout.root) == []

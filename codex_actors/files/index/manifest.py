@@ -80,12 +80,15 @@ class Manifest:
         """Close the connection. The manifest cannot be used afterwards."""
         self._connection.close()
 
-    def execute(self, operations: Sequence[Operation[Any]], now: int) -> list[Result]:
+    def execute(
+        self, operations: Sequence[Operation[Any]], now: int, *, last: bool = False
+    ) -> list[Result]:
         """Carry out a batch in one transaction and return what each operation gave.
 
         Args:
             operations: What to do, in order.
             now: Milliseconds since 1970.
+            last: Give up if there is no room, even if this made some.
 
         Raises:
             StagingFull, StagingIOError: Nothing was done: no room, another process held the
@@ -102,8 +105,8 @@ class Manifest:
             changes.sync()
             self._connection.execute("COMMIT")
         except BaseException as error:
-            if self._roll_back(changes, error):
-                return self.execute(operations, now)  # noqa: ASYNC104 - no Cancelled
+            if self._roll_back(changes, error) and not last:
+                return self.execute(operations, now, last=True)  # noqa: ASYNC104 - no Cancelled
             if isinstance(error, sqlite3.Error) and _code(error) in _PASSING:
                 raise _manifest_error(error, self.layout) from error  # noqa: ASYNC104 - no Cancelled
             raise

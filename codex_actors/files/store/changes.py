@@ -46,7 +46,7 @@ class Changes:
     layout: Layout
     disk: Disk
     _steps: list[_Step] = field(factory=list[_Step])
-    _published: bool = False
+    _spent: bool = False
     _kept: list[Path] = field(factory=list[Path])
     _touched: dict[Path, None] = field(factory=dict[Path, None])
     _emptied: set[str] = field(factory=set[str])
@@ -174,6 +174,7 @@ class Changes:
         Before the commit, since it changes the status of the file, which is about to be sealed. If
         the transaction rolls back, the staging has failed: nobody needs the partial file either.
         """
+        self._spent = True
         with contextlib.suppress(OSError):
             # What cannot be removed now goes with the folder of this process.
             self.disk.unlink(partial)
@@ -237,7 +238,7 @@ class Changes:
         """
         asked = [step for step in self._steps if step.asked]
         self._steps = [step for step in self._steps if not step.asked]
-        return bool(asked) and not self._published
+        return bool(asked) and not self._spent
 
     def sync(self) -> None:
         """Make the names survive a power cut: every directory once, however many names it got.
