@@ -19,7 +19,7 @@ from codex_actors.files.index.transaction import Operation, Row, Transaction
 from codex_actors.files.index.trust import quarantine
 from codex_actors.files.model import Algorithm, Attachment, FilesConfig
 from codex_actors.files.names import validate_name
-from codex_actors.files.store.disk import Disk, staging_error
+from codex_actors.files.store.disk import Disk, directories_in, staging_error
 from codex_actors.files.store.hashing import digest_of
 from codex_actors.files.store.layout import Layout
 from codex_actors.files.store.seal import Seal, blob_seal, seal_of
@@ -210,7 +210,7 @@ def advance(steps: Settling, answer: object) -> Operation[Any] | Settled | None:
 
 
 def _contents(layout: Layout) -> list[str]:
-    return sorted(entry.name for entry in layout.root.iterdir() if layout.is_checksum(entry.name))
+    return [name for name in directories_in(layout.root) if layout.is_checksum(name)]
 
 
 def _chunked(items: Sequence[T]) -> Iterator[tuple[T, ...]]:

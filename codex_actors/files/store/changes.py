@@ -8,7 +8,9 @@ threads. Must not know SQL.
 """
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -163,10 +165,19 @@ class Changes:
             return False, False
 
     def _make(self, directory: Path) -> None:
-        if self.disk.make_directory(directory):
+        if self._is_made(directory):
             self._steps.append(_Step(partial(self.disk.remove_directory, directory)))
-            self._touched[self.layout.root] = None
         self._touched[directory] = None
+
+    def _is_made(self, directory: Path) -> bool:
+        """Create a directory of the root unless it is there; tell whether it was created."""
+        made = self.disk.make_directory(directory)
+        if made:
+            self._touched[self.layout.root] = None
+        elif not stat.S_ISDIR(directory.lstat().st_mode):
+            # What a symlink leads to is not ours to write in.
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+        return made
 
     def spend(self, partial: Path) -> None:
         """Remove a partial file whose bytes have a name now.
@@ -190,8 +201,7 @@ class Changes:
             suffix: Makes its new name unique.
         """
         target = self.layout.quarantine / f"{checksum}.{suffix}"
-        if self.disk.make_directory(self.layout.quarantine):
-            self._touched[self.layout.root] = None
+        self._is_made(self.layout.quarantine)
         moved: Path | None = target
         try:
             self.disk.replace(self.layout.blob(checksum, name), target)

@@ -20,7 +20,7 @@ from pathlib import Path
 from attrs import define, field
 
 from codex_actors.files.errors import StagingIOError
-from codex_actors.files.store.disk import Disk, staging_error
+from codex_actors.files.store.disk import Disk, directories_in, staging_error
 from codex_actors.files.store.layout import FILE_MODE, PARTIAL_SUFFIX, Layout
 
 __all__ = ["Claim", "claim", "is_dead", "owners", "remove_dead", "settle"]
@@ -135,9 +135,7 @@ def settle(layout: Layout) -> None:
 
 def owners(layout: Layout) -> list[str]:
     """Return the owners of all folders, dead ones too. Blocking."""
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(entry.name for entry in layout.partials.iterdir())
-    return []
+    return directories_in(layout.partials)
 
 
 def is_dead(layout: Layout, owner: str) -> bool:

@@ -79,6 +79,11 @@ def prepare_staging_dir(root: Path, disk: Disk) -> Layout:
             _adopt(layout)
         # First of all, and at once: what has this folder was, or is being, made by us.
         disk.make_directory(layout.partials)
+        for folder in (layout.partials, layout.quarantine):
+            if folder.is_symlink():
+                raise StagingDirRefused(
+                    f"{folder} is a symlink, and what it leads to may be others': remove it."
+                )
         for name, content in _MARKS.items():
             _mark(root / name, content, disk)
         if created:

@@ -21,7 +21,7 @@ from codex_actors.files.errors import FilesError, StagingFull, StagingIOError
 from codex_actors.files.model import Durability
 from codex_actors.files.store.layout import DIRECTORY_MODE, FILE_MODE
 
-__all__ = ["Disk", "staging_error"]
+__all__ = ["Disk", "directories_in", "staging_error"]
 
 _SECOND = 1_000_000_000  # ns
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -47,6 +47,16 @@ def staging_error(error: OSError, path: Path) -> FilesError:
         f"The staging directory failed at {path} ({reason}): check it, or name another one.",
         str(path),
     )
+
+
+def directories_in(path: Path) -> list[str]:
+    """Return the names of the directories in one, sorted; none when it is not there. Blocking.
+
+    A symlink is none of them: what it leads to is not ours to move or delete.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    return []
 
 
 @frozen
