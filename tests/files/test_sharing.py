@@ -1,6 +1,7 @@
 """Stagings of one source at the same time: one transfer, and everybody gets what was asked for."""
 
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -298,3 +299,54 @@ async def together(*works: Callable[[], Awaitable[object]]) -> None:
     async with trio.open_nursery() as nursery:
         for work in works:
             nursery.start_soon(work)
+
+
+@frozen
+class HeldDisk(Disk):
+    """A blob that is to be read is waited for, once it is to be held."""
+
+    held: threading.Event = field(factory=threading.Event)
+    reading: threading.Event = field(factory=threading.Event)
+    go_on: threading.Event = field(factory=threading.Event)
+
+    def open_blob(self, path: Path) -> int | None:
+        """Wait, and open."""
+        if self.held.is_set():
+            self.reading.set()
+            self.go_on.wait(10)
+        return super().open_blob(path)
+
+
+async def test_who_leaves_while_others_wait_takes_no_lease(
+    config: FilesConfig, source: Path
+) -> None:
+    """What it wanted for a block only is not staged for it any more, or is gone with the block."""
+    # F28
+    disk = HeldDisk("none")
+    other, scope = Caller(), trio.CancelScope()
+
+    async def leave() -> None:
+        with scope:
+            async with files.temporary(source, name="temporary"):
+                pytest.fail("staged")
+
+    async with open_files(config, seams=Seams(disk=disk)) as files, trio.open_nursery() as nursery:
+        touched = await files.stage(source.read_bytes(), name="touched")
+        os.utime(touched.path)
+        disk.held.set()
+        nursery.start_soon(leave)
+        for _ in range(2):
+            await files.list_staged()
+        nursery.start_soon(other.stage, files, source, "other")
+        await until(disk.reading.is_set)
+        for _ in range(2):
+            await files.list_staged()
+
+        scope.cancel()
+        await until(lambda: len(nursery.child_tasks) == 1)
+        disk.go_on.set()
+        await until(lambda: other.result is not None)
+
+        assert isinstance(other.result, Attachment)
+        assert (await files.metrics()).leases == 0
+        assert {found.name for found in await files.list_staged()} == {"touched", "other"}

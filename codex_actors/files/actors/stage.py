@@ -7,6 +7,7 @@ whoever asks for these bytes until nobody waits any more. Must not know how a hi
 import math
 from collections.abc import Sequence
 from copy import copy
+from typing import TypeAlias
 
 import outcome
 import trio
@@ -17,6 +18,7 @@ from codex_actors import (
     ActorRef,
     Call,
     ExitReason,
+    Reply,
     fault_point,
     handle_call,
     handle_cast,
@@ -52,8 +54,11 @@ class Known:
     checksum: str
 
 
+Answer: TypeAlias = Staged | Known | None
+
+
 @frozen
-class Collect(Call[Staged | Known | None]):
+class Collect(Call[Answer]):
     """Wait for the bytes, and have them published as one asks; the first one who does pays.
 
     The answer is None when they are not those that somebody who joined had seen.
@@ -94,6 +99,9 @@ class StageActor(Actor):
         self._partial: Partial | None = None
         self._copied: outcome.Value[Copied] | outcome.Error | None = None
         self._known: Known | None = None
+        self._verdicts: tuple[Verdict, ...] = ()
+        # Kept: a reply that is dropped does not tell how this actor has ended.
+        self._asked: Reply[Answer] | None = None
 
     async def handle_continue(self) -> None:
         """Copy; those who wait collect the result."""
@@ -113,9 +121,23 @@ class StageActor(Actor):
         if self._partial is not None:
             await self._environment.blocking.run(self._partial.discard)
 
-    @handle_call(Collect, raises=(FilesError,))
-    async def collect(self, message: Collect) -> Staged | Known | None:
+    @handle_call(Collect, deferred=True)
+    async def collect(self, message: Collect, reply: Reply[Answer]) -> None:
         """Publish for the first, and tell the others that it was done."""
+        self._asked = reply
+        try:
+            answer = await self._answer(message, reply)
+        except FilesError as error:
+            reply.error(error)
+        else:
+            reply.send(answer)
+
+    @handle_cast(Land)
+    async def land(self, _message: Land) -> None:
+        """End: nobody waits any more."""
+        self.stop()
+
+    async def _answer(self, message: Collect, reply: Reply[Answer]) -> Answer:
         assert self._copied is not None, "handle_continue comes first"  # noqa: S101 - ditto
         if isinstance(self._copied, outcome.Error):
             # One error object per caller: raising one in many tasks would mix their tracebacks.
@@ -125,16 +147,13 @@ class StageActor(Actor):
             return None
         if self._known is not None:
             return self._known
-        staged = await self._publish(copied, message.request)
+        staged = await self._publish(copied, message.request, reply)
+        if staged is None:
+            return None
         self._partial = None  # removed with the same commit
         self._known = Known(copied.checksum)
         await fault_point("stage.published")
         return staged
-
-    @handle_cast(Land)
-    async def land(self, _message: Land) -> None:
-        """End: nobody waits any more."""
-        self.stop()
 
     async def _copy(self) -> Copied:
         environment, job = self._environment, self._job
@@ -147,16 +166,21 @@ class StageActor(Actor):
         await fault_point("stage.copied")
         return copied
 
-    async def _publish(self, copied: Copied, request: StageRequest) -> Staged:
+    async def _publish(
+        self, copied: Copied, request: StageRequest, reply: Reply[Answer]
+    ) -> Staged | None:
+        """Have it published as one asks; None when that one has gone, who may have had a lease."""
         environment = self._environment
-        verdicts: tuple[Verdict, ...] = ()
-        while True:
-            publish = Publish(copied, request, environment.quota, self._job.distrust, verdicts)
+        # Who gives a lease back does so behind what was asked of the registry before he went.
+        while not reply.abandoned:
+            distrust, verdicts = self._job.distrust, self._verdicts
+            publish = Publish(copied, request, environment.quota, distrust, verdicts)
             answer = await self._registry.call(Perform(publish), timeout=math.inf)
             if isinstance(answer, Staged):
                 return answer
             reading = examine(environment.layout, environment.disk, answer.suspects)
-            verdicts += await environment.blocking.drive(reading)
+            self._verdicts += await environment.blocking.drive(reading)
+        return None
 
     async def _fill(self, partial: Partial) -> Copied:
         blocking = self._environment.blocking
