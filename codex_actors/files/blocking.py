@@ -5,6 +5,7 @@ call here has returned or raised, its thread is done with everything that it was
 know what the work is.
 """
 
+import math
 import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,6 +25,20 @@ MOST_BEHIND = 4 << 20
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+
+_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar(
+    "codex_actors.files.blocking"
+)
+
+
+def _unlimited() -> trio.CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(math.inf)
+        _limiter.set(limiter)
+        return limiter
 
 
 class Blocking(Protocol):
@@ -55,8 +70,12 @@ class Threads:
     """Worker threads: what a program uses."""
 
     async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Run a function in a worker thread."""
-        return await trio.to_thread.run_sync(work, *args)
+        """Run a function in a worker thread, however many others run.
+
+        The manifest must not wait for slow copies, nor for what else the program does in threads.
+        How much runs at a time is limited where it is asked for.
+        """
+        return await trio.to_thread.run_sync(work, *args, limiter=_unlimited())
 
     async def drive(self, steps: Generator[None, None, T]) -> T:
         """Run a generator in one worker thread, in one hop for all its steps."""
