@@ -31,12 +31,21 @@ if TYPE_CHECKING:
     from codex_actors.codex.images import ImageFacts
     from codex_actors.files import Attachment, UploadedFile
 
-__all__ = ["Delivery", "Route", "check_goes_by_id", "plan_delivery", "route"]
+__all__ = [
+    "IMAGE_TYPES",
+    "Delivery",
+    "Route",
+    "check_goes_by_id",
+    "check_id_is_readable",
+    "media_type",
+    "plan_delivery",
+    "route",
+]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 _MAX_STEM = 60
 _MAX_SUFFIX = 12
-_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MODEL_TARGETS = frozenset({"openai", "codex"})
 
 
@@ -67,7 +76,7 @@ def route(attachment: Attachment, facts: ImageFacts) -> Route:
     """
     if facts.problem is None:
         return Route.IMAGE
-    declared = attachment.content_type.partition(";")[0].strip().lower()
+    declared = media_type(attachment.content_type)
     # An SVG is a text that the agent can read, and no image to codex.
     if declared.startswith("image/") and declared != "image/svg+xml":
         raise DeliveryError(
@@ -84,19 +93,33 @@ def route(attachment: Attachment, facts: ImageFacts) -> Route:
     return Route.MANIFEST
 
 
+def media_type(content_type: str) -> str:
+    """Return a content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def check_goes_by_id(uploaded: UploadedFile, now: datetime) -> None:
-    """Decide whether an uploaded file reaches the model by its file id; codex checks nothing.
+    """Decide whether codex can show an uploaded file by its file id; codex checks nothing.
 
     Raises:
-        DeliveryError: It would not.
+        DeliveryError: It would not arrive.
     """
-    declared = uploaded.content_type.partition(";")[0].strip().lower()
-    if declared not in _IMAGE_TYPES:
-        reason = (
+    if media_type(uploaded.content_type) not in IMAGE_TYPES:
+        raise DeliveryError(
+            uploaded,
             f"it is declared {uploaded.content_type}, and only PNG, JPEG, GIF and WebP images go "
-            "by file id: attach the staged file, of which the agent is told"
+            "by file id: attach the staged file, of which the agent is told",
         )
-    elif uploaded.target not in _MODEL_TARGETS or uploaded.file_id == uploaded.checksum:
+    check_id_is_readable(uploaded, now)
+
+
+def check_id_is_readable(uploaded: UploadedFile, now: datetime) -> None:
+    """Decide whether a model can read a file by the id that it has at its target.
+
+    Raises:
+        DeliveryError: It cannot: the id is a path or a checksum, or the file has expired.
+    """
+    if uploaded.target not in _MODEL_TARGETS or uploaded.file_id == uploaded.checksum:
         reason = (
             f"its file id is of the target {uploaded.target!r}, which the model cannot read: "
             "attach the staged file, or upload it to OpenAITarget"

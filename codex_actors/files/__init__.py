@@ -11,6 +11,7 @@ from codex_actors.files.errors import ChecksumMismatch as ChecksumMismatch
 from codex_actors.files.errors import FilesError as FilesError
 from codex_actors.files.errors import InvalidConfig as InvalidConfig
 from codex_actors.files.errors import InvalidContentType as InvalidContentType
+from codex_actors.files.errors import InvalidFileObject as InvalidFileObject
 from codex_actors.files.errors import InvalidName as InvalidName
 from codex_actors.files.errors import InvalidTTL as InvalidTTL
 from codex_actors.files.errors import ManifestTooNew as ManifestTooNew
@@ -31,6 +32,11 @@ from codex_actors.files.errors import UploadOutcomeUnknown as UploadOutcomeUnkno
 from codex_actors.files.errors import UploadRejected as UploadRejected
 from codex_actors.files.errors import UploadTimeout as UploadTimeout
 from codex_actors.files.facade import Files as Files
+from codex_actors.files.file_objects import (
+    attachment_from_file_object as attachment_from_file_object,
+)
+from codex_actors.files.file_objects import file_object as file_object
+from codex_actors.files.file_objects import uploaded_from_file_object as uploaded_from_file_object
 from codex_actors.files.handles import UploadHandle as UploadHandle
 from codex_actors.files.model import Attachment as Attachment
 from codex_actors.files.model import CleanupReport as CleanupReport

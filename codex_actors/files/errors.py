@@ -16,6 +16,7 @@ __all__ = [
     "FilesError",
     "InvalidConfig",
     "InvalidContentType",
+    "InvalidFileObject",
     "InvalidName",
     "InvalidTTL",
     "ManifestTooNew",
@@ -65,6 +66,10 @@ class NotARegularFile(FilesError, ValueError):
 
 class SourceChanged(FilesError):
     """The source was written to while it was being copied; nothing was staged."""
+
+
+class InvalidFileObject(FilesError, ValueError):
+    """A FileObject does not tell enough to be an attachment or an uploaded file, or contradicts."""
 
 
 class InvalidName(FilesError, ValueError):

@@ -26,6 +26,7 @@ __all__ = [
     "UploadedFile",
     "VerifyReport",
     "attachment_from_dict",
+    "uploaded_from_dict",
 ]
 
 Algorithm = Literal["blake3", "sha256"]
@@ -290,6 +291,11 @@ def attachment_from_dict(data: dict[str, Any]) -> Attachment:
     """Return the attachment that `Attachment.to_dict` described."""
     ttl = math.inf if data["ttl"] == INFINITY else data["ttl"]
     return _json.structure({**data, "ttl": ttl}, Attachment)
+
+
+def uploaded_from_dict(data: dict[str, Any]) -> UploadedFile:
+    """Return the uploaded file that `UploadedFile.to_dict` described."""
+    return _json.structure(data, UploadedFile)
 
 
 def _iso(moment: datetime) -> str:

@@ -228,7 +228,7 @@ class ModelServer:
                 [assistant_message(self.reply)] if self.respond is None else self.respond(request)
             )
             completed = response_object(items, self.model)
-            if request.body.get("stream") is False:  # pyright: ignore[reportUnknownMemberType] - JSON
+            if not request.body.get("stream"):  # pyright: ignore[reportUnknownMemberType] - JSON
                 return _json(HTTPStatus.OK, completed)
             body = server_sent_events(completed)
         except Exception as error:  # noqa: BLE001 - the test's own callback: shown where the test looks, in codex's error

@@ -74,6 +74,7 @@ class Session:
         self._stdin = process.stdin
         self._lines = LineReader(process.stdout, max_line=MAX_LINE)
         self._next_id = 0
+        self._status: object = None
         self.answers: list[dict[str, Any]] = []
         self.notifications: list[dict[str, Any]] = []
 
@@ -127,10 +128,21 @@ class Session:
     async def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         while (line := await self._lines.next_line()) is not None:
             message = json.loads(line)
-            if message.get("method") not in _NOISE:
-                (self.notifications if "method" in message else self.answers).append(message)
+            self._take(message)
             if wanted(message):
                 break
+
+    def _take(self, message: dict[str, Any]) -> None:
+        method = message.get("method")
+        if method is None:
+            self.answers.append(message)
+        elif method == "thread/status/changed":
+            # The real one now and then says one thing twice.
+            if message["params"] != self._status:
+                self.notifications.append(message)
+            self._status = message["params"]
+        elif method not in _NOISE:
+            self.notifications.append(message)
 
 
 @asynccontextmanager
