@@ -27,6 +27,7 @@ from codex_actors.files.errors import StagingIOError as StagingIOError
 from codex_actors.files.errors import TargetLimitExceeded as TargetLimitExceeded
 from codex_actors.files.errors import TransfersBusy as TransfersBusy
 from codex_actors.files.errors import UploadCancelled as UploadCancelled
+from codex_actors.files.errors import UploadCorrupted as UploadCorrupted
 from codex_actors.files.errors import UploadError as UploadError
 from codex_actors.files.errors import UploadOutcomeUnknown as UploadOutcomeUnknown
 from codex_actors.files.errors import UploadRejected as UploadRejected

@@ -33,6 +33,7 @@ __all__ = [
     "TargetLimitExceeded",
     "TransfersBusy",
     "UploadCancelled",
+    "UploadCorrupted",
     "UploadError",
     "UploadOutcomeUnknown",
     "UploadRejected",
@@ -165,6 +166,10 @@ class UploadError(FilesError):
 
 class UploadRejected(UploadError):
     """The target refused a request for good."""
+
+
+class UploadCorrupted(UploadRejected, ChecksumMismatch):
+    """The target says that what arrived there is not what was sent."""
 
 
 class UploadTimeout(UploadError, TimeoutError):

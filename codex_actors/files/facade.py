@@ -284,7 +284,9 @@ class Files:
         It runs in the tree, not in the task of the caller: it goes on when the caller goes.
 
         Raises:
-            TypeError: The source can only be read in the calling task: stage it first.
+            TypeError: The source can only be read in the calling task: stage it first. Or the
+                target or `retry` is none.
+            InvalidConfig: `verify` is neither "quick" nor "full".
             ActorStopped: The tree is not running.
         """
         if not isinstance(source, Attachment) and classify(source) is None:
@@ -292,6 +294,8 @@ class Files:
                 "An iterable, stream or file object is read in the calling task, which start_upload"
                 " does not keep: await stage(...) first, or use upload(...)."
             )
+
+        UploadRequest(target=target, retry=retry, verify=verify)  # wrong ones raise here
 
         async def work(tell: Watcher) -> UploadedFile:
             def both(news: Progress) -> None:

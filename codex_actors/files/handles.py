@@ -18,7 +18,7 @@ from trio_util import (  # type: ignore[import-untyped] # pyright: ignore[report
 
 from codex_actors import ActorDied, ActorRef, ChildSpec, DynamicSupervisor, Restart
 from codex_actors.files.actors.upload import CLEANUP_SECONDS
-from codex_actors.files.errors import UploadCancelled
+from codex_actors.files.errors import FilesError, UploadCancelled
 from codex_actors.files.model import UploadedFile
 from codex_actors.files.progress import Progress
 
@@ -57,8 +57,11 @@ class UploadHandle:
             raise ActorDied(self._task, reason)
         if isinstance(self._result, outcome.Value):
             return self._result.value
+        error = self._result.error
+        if not isinstance(error, FilesError):
+            raise error  # somebody else's, which perhaps cannot be copied
         # One error object per wait: raising one in many tasks would mix their tracebacks.
-        raise copy(self._result.error) from self._result.error
+        raise copy(error) from error
 
     def cancel(self) -> None:
         """Give the upload up; `wait` returns when that is done. Too late, it does nothing.

@@ -12,9 +12,15 @@ from typing import TypeVar
 import trio
 from attrs import define, frozen
 
-from codex_actors.files.errors import UploadError, UploadRejected, UploadTimeout
+from codex_actors.files.errors import UploadCorrupted, UploadError, UploadRejected, UploadTimeout
 from codex_actors.files.retry import Retry, pause
-from codex_actors.files.targets.protocol import OutcomeUnknown, Refused, Retryable, TargetFailure
+from codex_actors.files.targets.protocol import (
+    Corrupted,
+    OutcomeUnknown,
+    Refused,
+    Retryable,
+    TargetFailure,
+)
 
 __all__ = ["Patience", "Requests", "Retrying"]
 
@@ -139,7 +145,10 @@ class Requests:
         status = "" if failure.status is None else f" (status {failure.status})"
         kind: type[UploadError] = UploadError
         hint = "Upload it again later."
-        if isinstance(failure, Refused):
+        if isinstance(failure, Corrupted):
+            kind = UploadCorrupted
+            hint = "Upload it again; if that fails too, something on the way changes bytes."
+        elif isinstance(failure, Refused):
             kind = UploadRejected
             hint = "Trying again does not help."
         elif isinstance(failure, Silence | LostInSilence):
@@ -156,6 +165,6 @@ class Requests:
             step=step,
             attempts=attempts,
             status=failure.status,
-            can_retry=not isinstance(failure, Refused),
+            can_retry=isinstance(failure, Corrupted) or not isinstance(failure, Refused),
             server_message=failure.message,
         )

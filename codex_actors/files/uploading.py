@@ -40,12 +40,24 @@ def _quick_or_full(_instance: Any, _attribute: "Attribute[Any]", value: Any) -> 
         raise InvalidConfig(f'verify is {value!r}: give "quick" or "full".')
 
 
+def _retry(_instance: Any, _attribute: "Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, Retry):
+        raise TypeError(f"retry is {value!r}: give Retry(attempts=..., ...), or leave it out.")
+
+
+def _target(_instance: Any, _attribute: "Attribute[Any]", value: Any) -> None:
+    if isinstance(value, type) or not callable(getattr(value, "open_session", None)):
+        # Not shown: it might be what was meant as its credential.
+        kind = value.__name__ if isinstance(value, type) else f"of type {type(value).__name__}"
+        raise TypeError(f"target is {kind}: give a target, for example DirectoryTarget(path).")
+
+
 @frozen(kw_only=True)
 class UploadRequest:
     """How an upload is wanted, whatever its source; see `Files.upload`."""
 
-    target: Target
-    retry: Retry
+    target: Target = field(validator=_target)
+    retry: Retry = field(validator=_retry)
     verify: Verify = field(validator=_quick_or_full)
 
 

@@ -357,6 +357,25 @@ def test_a_senseless_path_is_refused(path: str) -> None:
         DirectoryTarget(path)
 
 
+async def test_a_path_that_is_no_text_is_recorded_all_the_same(
+    root: Path, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Names of directories are bytes; the manifest holds text."""
+    path = tmp_path / os.fsdecode(b"not-\xff-utf8")
+    try:
+        path.mkdir()
+    except OSError:
+        pytest.skip("this file system takes text only")
+    async with opened(root) as files:
+        target = DirectoryTarget(path, disk=Disk("none"), blocking=Inline())
+
+        first = await files.upload(b"data", target=target, name="x")
+        second = await files.upload(b"data", target=target, name="x")
+
+        assert first == second
+        assert (path / first.file_id).read_bytes() == b"data"
+
+
 def test_two_ways_to_one_directory_are_one_account(tmp_path: Path) -> None:
     """Symlinks are resolved, relative paths are of now."""
     (tmp_path / "real").mkdir()

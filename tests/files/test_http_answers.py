@@ -40,6 +40,7 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
         ("inf", "", None),
         ("soon", "", None),
         ("Thu, 99 Jan 2026 12:00:30 GMT", "", None),
+        ("Thu, 99999999999999999999 Jan 2026 12:00:30 GMT", "", None),
         ("", "", None),
     ],
 )

@@ -14,9 +14,10 @@ import pytest
 import trio
 from http_targets_support import MIB, Bytes, outgoing, send_parts
 
+from codex_actors.files.errors import InvalidConfig
 from codex_actors.files.targets.answers import Redactor
 from codex_actors.files.targets.codex import CodexTarget
-from codex_actors.files.targets.http_client import MAX_ANSWER, HttpRequest, open_http
+from codex_actors.files.targets.http_client import MAX_ANSWER, HttpRequest, Lost, open_http
 from codex_actors.files.targets.openai import OpenAITarget
 from codex_actors.files.targets.protocol import Part, Refused
 from codex_actors.testing import (
@@ -160,3 +161,81 @@ async def test_a_proxy_is_used_as_the_environment_says(monkeypatch: pytest.Monke
                 await session.begin(outgoing(b"abc"))
 
     assert "proxy-password" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SSL_CERT_FILE", "/nowhere/there.pem"),
+        ("SSL_CERT_FILE", __file__),
+        ("HTTP_PROXY", "nonsense://user:proxy-password@127.0.0.1:1"),
+        ("HTTPS_PROXY", "http://user:proxy-password#@127.0.0.1:1"),
+    ],
+)
+async def test_an_environment_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """The error names the variable, and shows no password, whatever hangs on it."""
+    # F70
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(InvalidConfig, match=variable) as refused:
+        async with open_http(Redactor()):
+            pass
+
+    assert not [text for text in hanging_on(refused.value) if "proxy-password" in text]
+
+
+def hanging_on(error: BaseException) -> list[str]:
+    """Return what can be seen of an error and of all that it came from."""
+    seen: list[str] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        if (each := todo.pop()) is not None:
+            seen += [str(each), repr(each), repr(vars(each)), repr(getattr(each, "__notes__", ()))]
+            todo += [each.__cause__, each.__context__]
+    return seen
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi", b"?"])
+async def test_no_request_hangs_on_an_error(answer: bytes) -> None:
+    """Those of httpx2 hold it, with its headers and its signed address."""
+    # F70
+
+    async def respond(stream: trio.abc.Stream) -> None:
+        await stream.send_all(answer)
+
+    async with serving(respond) as url, open_http(Redactor()) as client:
+        request = HttpRequest(method="GET", url=f"{url}?sig=signature-of-a-test")
+
+        async def read() -> None:
+            async with client.stream(request) as (_, pieces):
+                async for _ in pieces:
+                    pass
+
+        with pytest.raises(Lost) as lost:
+            await read()
+
+    assert not [text for text in hanging_on(lost.value) if "signature-of-a-test" in text]
+
+
+async def test_a_user_in_an_address_is_no_credential() -> None:
+    """What somebody else gave as an address is not turned into a header of authorization."""
+    # F68
+    heads: list[bytes] = []
+
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            heads.append(await stream.receive_some())
+            await stream.send_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n")
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    async with trio.open_nursery() as nursery, open_http(Redactor()) as client:
+        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        url = f"http://user:password@127.0.0.1:{port}/put"
+        answer = await client.send(HttpRequest(method="PUT", url=url))
+        nursery.cancel_scope.cancel()
+
+    assert answer.status == 201
+    assert b"authorization" not in heads[0].lower()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from http_targets_support import MIB
 
 from codex_actors.files.errors import InvalidConfig, MissingCredentials, TargetLimitExceeded
+from codex_actors.files.targets.codex import CodexTarget
 from codex_actors.files.targets.openai import OpenAITarget
 
 
@@ -24,6 +26,11 @@ def test_settings_outside_of_the_limits_are_refused_when_built() -> None:
         {"purpose": "user\r\ndata"},
         {"organization": "örg"},
         {"project": "a b"},
+        {"part_size": float(MIB)},
+        {"part_size": str(MIB)},
+        {"parallel": 1.5},
+        {"parallel": True},
+        {"expires_after": 3600.5},
     )
     for options in settings:
         (name,) = options
@@ -87,6 +94,10 @@ def test_an_account_is_what_a_file_id_is_valid_for(monkeypatch: pytest.MonkeyPat
         "https://a?x=1",
         "https://a#x",
         "http://[",
+        " https://a",
+        "https://a\n",
+        "https://a b",
+        "https://\ud800",
     ],
 )
 def test_what_is_no_base_url_is_refused(url: str) -> None:
@@ -94,3 +105,21 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidConfig, match="no base URL") as refused:
         OpenAITarget(url, "sk-key").account()
     assert "u:p" not in str(refused.value)
+
+
+def test_what_is_no_text_is_refused_and_not_shown() -> None:
+    """A credential as bytes would be shown by the repr of its target."""
+    # F70
+    for build in (OpenAITarget, CodexTarget):
+        wrong: Any = b"sk-bytes"
+        with pytest.raises(InvalidConfig, match="bytes: give it as str") as refused:
+            build(None, wrong)
+        assert "sk-bytes" not in str(refused.value)
+
+    number: Any = 5
+    with pytest.raises(InvalidConfig, match="base_url"):
+        OpenAITarget(number, "sk-key").account()
+    for timeout in (-1.0, math.nan, "30", True):
+        seconds: Any = timeout
+        with pytest.raises(InvalidConfig, match="finalise_timeout"):
+            CodexTarget(finalise_timeout=seconds)

@@ -10,9 +10,13 @@ from http_targets_support import DATA, MIB, Bytes, opened, outgoing, send_parts
 
 from codex_actors.files.targets.openai import OpenAITarget
 from codex_actors.files.targets.protocol import (
+    Corrupted,
+    Finished,
+    OutcomeUnknown,
     Part,
     Receipt,
     Refused,
+    Remote,
     Retryable,
 )
 from codex_actors.testing import (
@@ -26,7 +30,7 @@ from codex_actors.testing import (
 )
 
 if TYPE_CHECKING:
-    from codex_actors.files.targets.protocol import Remote, Session
+    from codex_actors.files.targets.protocol import Session
 
 
 async def one_request(session: Session, step: str, remote: Remote) -> object:
@@ -225,11 +229,38 @@ async def test_a_wrong_md5_is_refused_for_good() -> None:
         remote = await session.begin(file)
         receipts = await send_parts(session, file, remote, b"abc", MIB)
 
-        with pytest.raises(Refused, match="md5"):
+        with pytest.raises(Corrupted, match="md5"):
             await session.complete(file, remote, receipts)
         await session.abort(file, remote)
 
         assert [upload.status for upload in server.uploads] == ["cancelled"]
+
+
+@pytest.mark.parametrize("size", ["[]", "{}", '"3"', "3.5"])
+@pytest.mark.parametrize("given", ['"\\ud800"', '"\\u001b[2J"', '""', "7", "null", '"a"'])
+async def test_an_id_or_size_that_is_none(given: str, size: str) -> None:
+    """What could be neither recorded nor shown is an answer that is none."""
+    # F59
+    size = size if given == '"a"' else "3"
+    described = f'"id": {given}, "bytes": {size}'
+    body = f'{{"object": "file", {described}, "upload_id": "a"}}'
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        file = outgoing(b"abc")
+        server.faults = [
+            UploadFault(step, AnswerWith(200, body=body), times=9)
+            for step in ("create", "complete", "file")
+        ]
+
+        with pytest.raises(Retryable, match="no Upload"):
+            await session.begin(file)
+        with pytest.raises(OutcomeUnknown, match="no complete file"):
+            await session.complete(file, Remote("a"), [])
+        with pytest.raises(OutcomeUnknown, match="no complete file"):
+            await session.send_whole(file, Bytes(b"abc"))
+
+        listed = f'{{"data": [{{{described}, "purpose": "user_data"}}], "has_more": true}}'
+        server.faults = [UploadFault("list", AnswerWith(200, body=listed), times=99)]
+        assert not isinstance(await session.settle(file, None, []), Finished)
 
 
 async def test_a_file_of_an_earlier_upload_is_asked_for() -> None:

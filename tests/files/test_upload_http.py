@@ -220,9 +220,12 @@ async def test_md5_is_compared_by_the_server(tmp_path: Path) -> None:
             )
         ]
 
-        error = await refused(files, UploadRejected, bytes(MIB) + b"wrong", target)
+        error = await refused(files, ChecksumMismatch, bytes(MIB) + b"wrong", target)
 
+        assert isinstance(error, UploadRejected)
         assert "md5 mismatch" in str(error)
+        assert (error.step, error.status, error.attempts) == ("complete", 400, 1)
+        assert error.can_retry
         assert [upload.status for upload in server.uploads] == ["completed", "cancelled"]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -11,8 +12,10 @@ from uploads_support import CHILD, DATA, PATIENT, Told, in_parts, opened, whole
 
 from codex_actors import ActorDied, ActorStopped, ChildSpec, SupervisorSpec, open_supervisor
 from codex_actors.files import (
+    DirectoryTarget,
     Files,
     FilesConfig,
+    Progress,
     Retry,
     Seams,
     SourceNotFound,
@@ -451,6 +454,49 @@ async def test_a_handle_is_cancelled_before_it_has_begun(
         with pytest.raises(UploadCancelled):
             await handle.wait()
         assert target.log == []
+
+
+class Awkward(Exception):
+    """An error that cannot be copied."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+async def test_the_watchers_own_error_comes_out_of_a_handle_unchanged(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """As often as one waits for it, and the upload is given up."""
+    target, error = in_parts(), Awkward("this", "that")
+
+    def watch(_progress: Progress) -> None:
+        raise error
+
+    async with opened(root) as files:
+        handle = files.start_upload(DATA, target=target, name="x", progress=watch)
+
+        for _ in range(2):
+            with pytest.raises(Awkward) as raised:
+                await handle.wait()
+            assert raised.value is error
+        await assert_unharmed(files, target, root)
+
+
+async def test_what_is_no_target_or_retry_is_refused_at_once(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    """Before anything is staged or sent; what was given for a target is not shown."""
+    wrong: Any
+    async with opened(root) as files:
+        for wrong in ("sk-secret", None, DirectoryTarget):
+            with pytest.raises(TypeError, match="give a target") as raised:
+                await files.upload(DATA, target=wrong, name="x")
+            assert "sk-secret" not in str(raised.value)
+        for wrong in (3, None):
+            with pytest.raises(TypeError, match="retry"):
+                files.start_upload(DATA, target=in_parts(), name="x", retry=wrong)
+
+        assert (await files.metrics()).misses == 0
 
 
 async def test_cancelling_too_late_does_nothing(root: Path, autojump_clock: MockClock) -> None:

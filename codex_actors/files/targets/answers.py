@@ -21,6 +21,7 @@ __all__ = [
     "Answer",
     "Redactor",
     "document_of",
+    "id_of",
     "is_success",
     "moment_of",
     "refusal_of",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 MAX_SAID = 500
+MAX_ID = 1000
 # These say that the request was not carried out, and may be later.
 RETRYABLE = frozenset({408, 409, 429})
 SERVER_ERROR = 500
@@ -96,6 +98,12 @@ def is_success(answer: Answer) -> bool:
     return SUCCESS <= answer.status < REDIRECT
 
 
+def id_of(value: Any) -> str | None:
+    """Return the id that a document gives, None if it gives none that can be recorded and shown."""
+    fits = isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isprintable()
+    return value if fits else None
+
+
 def moment_of(value: Any) -> datetime | None:
     """Return the moment that a document gives in seconds since the epoch, None if it gives none."""
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -160,7 +168,7 @@ def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> f
 def _date(text: str) -> datetime | None:
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 

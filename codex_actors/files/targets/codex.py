@@ -7,10 +7,12 @@ Invariant: frozen; imports no HTTP client. Must not know how it is spoken to: th
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import trio
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
+from codex_actors.files.errors import InvalidConfig
 from codex_actors.files.targets.credentials import (
     Secret,
     base_url_of,
@@ -23,6 +25,14 @@ __all__ = ["CodexTarget"]
 
 DEFAULT_BASE_URL = "https://chatgpt.com/backend-api"
 MAX_FILE = 512 * 2**20
+
+
+def _seconds(_instance: Any, _attribute: "Attribute[Any]", value: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not value >= 0:  # not a NaN either
+        raise InvalidConfig(
+            f"CodexTarget.finalise_timeout is {value!r}: give a number of seconds, at least 0."
+        )
 
 
 @frozen
@@ -38,12 +48,15 @@ class CodexTarget:
         account_id: The ChatGPT account; None for `CODEX_ACCOUNT_ID`.
         finalise_timeout: Seconds that the backend may be at work on a file that it has, before
             that counts as a failed attempt.
+
+    Raises:
+        InvalidConfig: The credential is no text, or the timeout no number.
     """
 
     base_url: str | None = None
     access_token: Secret | None = field(default=None, converter=secret_or_none)
     account_id: str | None = None
-    finalise_timeout: float = field(default=30.0, kw_only=True)
+    finalise_timeout: float = field(default=30.0, kw_only=True, validator=_seconds)
 
     @property
     def name(self) -> str:

@@ -19,6 +19,7 @@ from codex_actors.files.targets.answers import (
     Answer,
     Redactor,
     document_of,
+    id_of,
     is_success,
     refusal_of,
     retry_after_of,
@@ -183,7 +184,9 @@ class CodexSession:
 def remote_of(answer: Answer, base_url: str) -> Remote:
     """Return what a backend answered to an announcement."""
     match document_of(answer):
-        case {"file_id": str(file_id), "upload_url": str(url)} if file_id and url:
+        case {"file_id": given, "upload_url": str(url)} if (
+            url and url.isprintable() and (file_id := id_of(given)) is not None
+        ):
             if base_url.startswith("https:") and not url.startswith("https:"):
                 raise Refused("the backend wants the file to be put without encryption")
             return Remote(file_id, secret=url)

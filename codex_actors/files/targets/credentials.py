@@ -53,8 +53,16 @@ def is_visible(value: object) -> bool:
 
 
 def secret_or_none(value: "str | Secret | None") -> Secret | None:
-    """Wrap what a caller gave."""
-    return Secret(value) if isinstance(value, str) else value
+    """Wrap what a caller gave.
+
+    Raises:
+        InvalidConfig: It is no text.
+    """
+    if value is None or isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may err
+        raise InvalidConfig(f"The credential is of type {type(value).__name__}: give it as str.")
+    return Secret(value)
 
 
 def secret_of(
@@ -86,13 +94,21 @@ def base_url_of(given: str | None, environment: Mapping[str, str], variable: str
         InvalidConfig: It is no base URL.
     """
     source, url = "base_url", given
+    if not isinstance(url, str | None):  # pyright: ignore[reportUnnecessaryIsInstance] - ditto
+        raise InvalidConfig(f"base_url is of type {type(url).__name__}: give it as str.")
     if not url and variable is not None:
         source, url = variable, environment.get(variable)
     if not url:
         return ""
     try:
         split = urlsplit(url)
-        usable = split.scheme in {"http", "https"} and bool(split.hostname) and split.port != 0
+        usable = (
+            url.isprintable()
+            and " " not in url
+            and split.scheme in {"http", "https"}
+            and bool(split.hostname)
+            and split.port != 0
+        )
     except ValueError:
         usable, split = False, urlsplit("")
     # What may be a credential (before an @, in a query) is not repeated in the message.

@@ -28,6 +28,7 @@ from codex_actors.files.store.layout import Layout
 from codex_actors.files.targets.protocol import (
     CHUNK_BYTES,
     Body,
+    Corrupted,
     Fate,
     Finished,
     Limits,
@@ -103,7 +104,7 @@ class DirectoryTarget:
 
     def account(self) -> str:
         """See `Target.account`."""
-        return str(self.path)
+        return os.fsencode(self.path).decode(errors="backslashreplace")  # it may be no UTF-8
 
     @asynccontextmanager
     async def open_session(self) -> AsyncGenerator["_Session"]:
@@ -173,7 +174,7 @@ class _Session:
         del receipts
         writing = self._of(remote)
         if writing.before.hexdigest() != file.checksum:
-            raise Refused("the parts that arrived are not the file")
+            raise Corrupted("the parts that arrived are not the file")
         content = await self._do(self._wrap, file, remote, writing)
         for _ in range(_ATTEMPTS):
             if await self._do(self._publish, content, file):

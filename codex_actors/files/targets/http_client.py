@@ -22,6 +22,7 @@ import httpx2
 import trio
 from attrs import field, frozen
 
+from codex_actors.files.errors import InvalidConfig
 from codex_actors.files.targets.answers import Answer, Redactor
 from codex_actors.files.targets.log_lines import hide_queries
 from codex_actors.files.targets.protocol import Body, Refused, Retryable
@@ -153,23 +154,26 @@ class HttpClient:
                 extensions={"timeout": {"connect": CONNECT_TIMEOUT}},
             )
             return await self._client.send(sent, stream=True)
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-            raise Refused(f"a request that cannot be sent: {self._told(error)}") from None
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
-            if isinstance(_root(error), ssl.SSLCertVerificationError):
-                raise Refused(
-                    f"the server's certificate is not trusted: {self._told(_root(error))}; if it"
-                    " is that of your own authority, name its file in SSL_CERT_FILE"
-                ) from None
-            raise Lost(
-                f"no connection to {host}: {self._told(error)}", sent=False, ended=True
-            ) from None
-        except httpx2.TransportError as error:
-            raise Lost(
-                f"the connection broke: {self._told(error)}",
-                sent=outgoing.finished,
-                ended=_is_ended(error),
-            ) from None
+        except (httpx2.InvalidURL, httpx2.TransportError) as error:
+            failure = self._failure(error, host, sent=outgoing.finished)
+        # Raised here, where no error of httpx2 hangs on it: those hold the request, with its
+        # headers and its signed address.
+        raise failure
+
+    def _failure(self, error: Exception, host: str, *, sent: bool) -> Lost | Refused:
+        told = self._told(error)
+        match error:
+            case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
+                return Refused(f"a request that cannot be sent: {told}")
+            case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.ProxyError():
+                if isinstance(_root(error), ssl.SSLCertVerificationError):
+                    return Refused(
+                        f"the server's certificate is not trusted: {told}; if it is that of your"
+                        " own authority, name its file in SSL_CERT_FILE"
+                    )
+                return Lost(f"no connection to {host}: {told}", sent=False, ended=True)
+            case _:
+                return Lost(f"the connection broke: {told}", sent=sent, ended=_is_ended(error))
 
     def _told(self, error: BaseException) -> str:
         return self.redact(str(_root(error)) or type(_root(error)).__name__)
@@ -218,9 +222,8 @@ class _Pieces:
             return await anext(self._raw)
         except httpx2.TransportError as error:
             message = self._redact(str(_root(error)) or type(error).__name__)
-            raise Lost(
-                f"the answer was cut off: {message}", sent=True, ended=_is_ended(error)
-            ) from None
+            lost = Lost(f"the answer was cut off: {message}", sent=True, ended=_is_ended(error))
+        raise lost  # without the error of httpx2, which holds the request
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -262,16 +265,35 @@ def open_http(redact: Redactor) -> AbstractAsyncContextManager[HttpClient]:
 
 @asynccontextmanager
 async def _open_http(redact: Redactor) -> AsyncGenerator[HttpClient]:
-    # Reading the certificates takes longer than an event loop may be held.
-    context = await trio.to_thread.run_sync(_ssl_context)
-    async with httpx2.AsyncClient(
-        verify=context,
-        timeout=None,  # the upload's; each request has one for connecting
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
-        follow_redirects=False,
-        trust_env=True,
-    ) as client:
+    try:
+        # Reading the certificates takes longer than an event loop may be held.
+        context = await trio.to_thread.run_sync(_ssl_context)
+    except OSError as error:
+        raise InvalidConfig(
+            f"The certificates to verify servers by cannot be read ({error}): mend SSL_CERT_FILE or"
+            " SSL_CERT_DIR."
+        ) from error
+    async with _client(context) as client:
         yield HttpClient(client, redact)
+
+
+def _client(context: ssl.SSLContext) -> httpx2.AsyncClient:
+    try:
+        return httpx2.AsyncClient(
+            verify=context,
+            auth=httpx2.Auth(),  # none, even if a URL has a user
+            timeout=None,  # the upload's; each request has one for connecting
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
+            follow_redirects=False,
+            trust_env=True,
+        )
+    except (ValueError, ImportError, httpx2.InvalidURL):
+        pass
+    # Raised here, without that error: it shows the address, which may hold a password.
+    raise InvalidConfig(
+        "A proxy of the environment cannot be used: give HTTP_PROXY, HTTPS_PROXY and ALL_PROXY as"
+        " http://host:port (socks5://host:port needs the package socksio), or unset them."
+    )
 
 
 _contexts: dict[tuple[str | None, str | None], ssl.SSLContext] = {}

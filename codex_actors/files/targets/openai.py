@@ -53,6 +53,7 @@ class OpenAITarget:
 
     Raises:
         TargetLimitExceeded: A setting is outside of what OpenAI takes.
+        InvalidConfig: The credential is no text.
     """
 
     base_url: str | None = None
@@ -67,6 +68,11 @@ class OpenAITarget:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what OpenAI would refuse."""
+        for name in ("part_size", "parallel", "expires_after"):
+            value = getattr(self, name)
+            integer = isinstance(value, int) and not isinstance(value, bool)
+            if not integer and (value is not None or name != "expires_after"):
+                raise TargetLimitExceeded(f"OpenAITarget.{name} is {value!r}: give an integer.")
         if not MIN_PART <= self.part_size <= MAX_PART:
             raise TargetLimitExceeded(
                 f"OpenAITarget.part_size is {self.part_size!r}: give {MIN_PART} (1 MiB) to"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from codex_actors.files.store.hashing import hasher
 from codex_actors.files.targets.answers import (
     document_of,
+    id_of,
     is_success,
     moment_of,
     refusal_of,
@@ -71,7 +72,9 @@ class Search:
                     unread = unread or same is None
             if not has_more or not listed:
                 return Fate.UNKNOWN if unread else Fate.NOT_DONE
-            after = str(listed[-1].get("id"))
+            after = id_of(listed[-1].get("id"))
+            if after is None:
+                return Fate.UNKNOWN
         return Fate.UNKNOWN
 
     async def _page(self, after: str | None) -> tuple[list[dict[str, Any]], bool] | None:
@@ -102,9 +105,9 @@ class Search:
     def _could_be(self, described: Mapping[str, Any], file: Outgoing) -> bool:
         name = described.get("filename")
         return (
-            isinstance(described.get("id"), str)
+            id_of(described.get("id")) is not None
             and described.get("purpose") == self._purpose
-            and described.get("bytes") in {None, file.size}
+            and (described.get("bytes") is None or described["bytes"] == file.size)
             and (name == file.name or not AMBIGUOUS.isdisjoint(file.name))
         )
 

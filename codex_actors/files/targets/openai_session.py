@@ -19,6 +19,7 @@ from codex_actors.files.targets.answers import (
     Answer,
     Redactor,
     document_of,
+    id_of,
     is_success,
     moment_of,
     refusal_of,
@@ -30,6 +31,7 @@ from codex_actors.files.targets.openai import OpenAITarget
 from codex_actors.files.targets.openai_search import Search
 from codex_actors.files.targets.protocol import (
     Body,
+    Corrupted,
     Fate,
     Finished,
     OutcomeUnknown,
@@ -39,6 +41,7 @@ from codex_actors.files.targets.protocol import (
     Refused,
     Remote,
     Retryable,
+    TargetFailure,
 )
 
 __all__ = ["OpenAISession", "open_openai_session"]
@@ -96,8 +99,8 @@ class OpenAISession:
             )
         )
         document = document_of(answer) or {}
-        upload_id = document.get("id")
-        if not isinstance(upload_id, str) or not upload_id or document.get("bytes") != file.size:
+        upload_id = id_of(document.get("id"))
+        if upload_id is None or document.get("bytes") != file.size:
             raise Retryable("an answer that is no Upload", status=answer.status)
         return Remote(upload_id, moment_of(document.get("expires_at")))
 
@@ -116,8 +119,8 @@ class OpenAISession:
             )
         )
         document = document_of(answer) or {}
-        part_id = document.get("id")
-        if not isinstance(part_id, str) or not part_id or document.get("upload_id") != remote.id:
+        part_id = id_of(document.get("id"))
+        if part_id is None or document.get("upload_id") != remote.id:
             raise Retryable("an answer that is no part of this upload", status=answer.status)
         return Receipt(part.number, part_id)
 
@@ -131,9 +134,11 @@ class OpenAISession:
             if not lost.sent:
                 raise lost.retryable() from None
             raise OutcomeUnknown(lost.message) from None
-        if remote.id in self._doubtful and answer.status in ABOUT_THE_UPLOAD:
+        if answer.status in ABOUT_THE_UPLOAD:
             refusal = refusal_of(answer, self._client.redact)
-            if "md5" not in refusal.message.lower():
+            if file.md5 is not None and _is_about_md5(answer, refusal):
+                raise Corrupted(refusal.message, status=answer.status)
+            if remote.id in self._doubtful:
                 # It may be refused because it was carried out before.
                 self._undecided.add(remote.id)
                 raise OutcomeUnknown(refusal.message, status=answer.status)
@@ -276,6 +281,15 @@ class OpenAISession:
         raise refusal
 
 
+def _is_about_md5(answer: Answer, refusal: TargetFailure) -> bool:
+    """Tell whether an answer refuses the checksum."""
+    match document_of(answer):
+        case {"error": {"param": "md5"}}:
+            return True
+        case _:
+            return "md5" in refusal.message.lower()
+
+
 def _is_over(refused: Refused, *, repeated: bool) -> bool:
     """Tell whether a refusal to cancel means that there is nothing left to cancel."""
     words = refused.message.lower()
@@ -293,10 +307,8 @@ def _finished(document: dict[str, Any] | None, file: Outgoing) -> Finished | Non
         described = described.get("file")
     match described:
         # The size may not be known yet.
-        case {"object": "file", "id": str(file_id), "bytes": size} if file_id and size in {
-            None,
-            file.size,
-        }:
-            return Finished(file_id, moment_of(described.get("expires_at")))
+        case {"object": "file", "id": given, "bytes": size} if size is None or size == file.size:
+            file_id = id_of(given)
         case _:
-            return None
+            file_id = None
+    return None if file_id is None else Finished(file_id, moment_of(described.get("expires_at")))

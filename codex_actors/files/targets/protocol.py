@@ -32,6 +32,7 @@ from codex_actors.files.model import Algorithm
 __all__ = [
     "CHUNK_BYTES",
     "Body",
+    "Corrupted",
     "Fate",
     "Finished",
     "Limits",
@@ -196,6 +197,10 @@ class Retryable(TargetFailure):
 
 class Refused(TargetFailure):
     """The request will never succeed."""
+
+
+class Corrupted(Refused):
+    """What arrived is not the file, by the checksum that was sent with it."""
 
 
 class OutcomeUnknown(TargetFailure):
