@@ -4,10 +4,13 @@ Invariant: wrong input is refused before anything is touched; a caller who goes 
 with it, unless others wait for the same bytes. Must not know SQL or the disk.
 """
 
+import errno
 import itertools
 import math
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
@@ -19,7 +22,7 @@ from codex_actors.files.actors.stage import Collect, Known, StageJob
 from codex_actors.files.actors.stage_small import SMALL_BYTES, CollectSmall, SmallJob
 from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.content_type import validate_content_type
-from codex_actors.files.errors import FilesError, InvalidName, SourceChanged
+from codex_actors.files.errors import FilesError, InvalidName, SourceChanged, SourceNotReadable
 from codex_actors.files.flights import Boarded, Flights, Launched
 from codex_actors.files.index.staging import FindContent, FindStaged, Missed, Staged, StageRequest
 from codex_actors.files.names import validate_name
@@ -31,6 +34,7 @@ from codex_actors.files.sources import (
     classify,
     open_feed,
 )
+from codex_actors.files.store.layout import Layout
 from codex_actors.files.store.source import SourceIdentity
 from codex_actors.files.tree import small_spec, stage_spec
 from codex_actors.files.ttl import validate_ttl
@@ -103,6 +107,8 @@ class Stager:
         name = wanted.name
         try:
             ready = classify(source)
+            if isinstance(ready, PathSource):
+                _refuse_manifest(environment.layout, ready.path)
             if name is None:
                 name = _name_of(ready)
             ttl = environment.config.default_ttl if wanted.ttl is None else wanted.ttl
@@ -283,6 +289,17 @@ async def _collect_small(actor: ActorRef, sharing: _Sharing, place: int) -> Stag
     if answer is None:
         raise _TryAlone
     return answer
+
+
+def _refuse_manifest(layout: Layout, path: Path) -> None:
+    # To close a file of SQLite's takes the locks away that this process holds on it.
+    if layout.is_of_manifest(Path(os.path.normpath(path))):
+        raise SourceNotReadable(
+            errno.EACCES,
+            f"{path} is the manifest of the staging directory itself, which others must not open:"
+            " leave that directory out.",
+            str(path),
+        )
 
 
 def _name_of(source: object) -> str:

@@ -27,6 +27,7 @@ from codex_actors.files import (
     QuotaExceeded,
     Seams,
     SourceNotFound,
+    SourceNotReadable,
     TransfersBusy,
     open_files,
 )
@@ -428,3 +429,21 @@ async def test_metrics_tell_hits_and_misses(config: FilesConfig) -> None:
         assert (metrics.hits, metrics.misses) == (2, 1)
         assert (metrics.total_count, metrics.blob_count, metrics.saved_bytes) == (2, 1, 5)
         assert partials_of(files_root(config)) == []
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("verify", [False, True])
+async def test_the_manifest_itself_is_no_source(
+    config: FilesConfig, suffix: str, *, verify: bool
+) -> None:
+    """To open and close it would take away the locks that keep other processes from writing."""
+    async with open_files(config) as files:
+        staged = await files.stage(b"bytes", name="name")
+        root = staged.path.parent.parent
+
+        with pytest.raises(SourceNotReadable, match="manifest of the staging directory"):
+            await files.stage(
+                root / ".partials" / ".." / f"manifest.sqlite3{suffix}", verify=verify
+            )
+
+        assert await files.list_staged() == (staged,)

@@ -41,6 +41,11 @@ class Layout:
         """The SQLite file."""
         return self.root / "manifest.sqlite3"
 
+    def is_of_manifest(self, path: Path) -> bool:
+        """Tell whether a path, absolute and without `..`, is that of a file that SQLite uses."""
+        names = {self.manifest.name + suffix for suffix in ("", "-wal", "-shm")}
+        return path.parent == self.root and path.name in names
+
     @property
     def lock_file(self) -> Path:
         """The file that is locked while the manifest is opened, mended or rebuilt."""
