@@ -101,18 +101,34 @@ async def test_a_failure_of_the_backend_is_final() -> None:
 
 
 async def test_a_backend_that_is_never_ready() -> None:
-    """Polling ends after its time; asking again may help."""
+    """Polling ends after its time, and what becomes of the file nobody can tell."""
+    # F63
     async with (
         CodexUploadServer(finalise=["retry"]) as server,
         opened(server, finalise_timeout=0.3) as session,
     ):
         remote = await put(session, b"abc")
 
-        with pytest.raises(Retryable, match="not finalised"):
+        with pytest.raises(OutcomeUnknown, match="not finalised"):
             await session.complete(outgoing(b"abc"), remote, [])
-        assert await session.settle(outgoing(b"abc"), remote, []) is Fate.NOT_DONE
+        assert await session.settle(outgoing(b"abc"), remote, []) is Fate.UNKNOWN
 
-        assert len(server.of("finalise")) == 3
+        assert len(server.of("finalise")) == 4
+
+
+async def test_a_backend_that_is_ready_late_has_one_file() -> None:
+    """It finalises while it is asked what became of the file."""
+    # F63
+    async with (
+        CodexUploadServer(finalise=["retry"] * 3 + ["success"]) as server,
+        opened(server, finalise_timeout=0.3) as session,
+    ):
+        remote = await put(session, b"abc")
+        with pytest.raises(OutcomeUnknown, match="not finalised"):
+            await session.complete(outgoing(b"abc"), remote, [])
+
+        assert await session.settle(outgoing(b"abc"), remote, []) == Finished(remote.id)
+        assert list(server.files) == [remote.id]
 
 
 @pytest.mark.parametrize("step", ["create", "put"])

@@ -24,6 +24,7 @@ from codex_actors.files import (
     OpenAITarget,
     TargetLimitExceeded,
     UploadError,
+    UploadOutcomeUnknown,
     UploadRejected,
     open_files,
 )
@@ -244,6 +245,30 @@ async def test_a_file_that_expired_at_the_server_is_sent_again(tmp_path: Path) -
 
         assert third.file_id != first.file_id
         assert len(server.of("file")) == 2
+
+
+@pytest.mark.parametrize("deadline", [None, 0.6])
+async def test_a_backend_that_finalises_late_gets_no_second_file_unsaid(
+    tmp_path: Path, deadline: float | None
+) -> None:
+    """It made the file when nobody asked any more: the error says that there may be one."""
+    # F63
+    retry = attrs.evolve(RETRY, deadline=deadline)
+    at_work = UploadFault(
+        "finalise", AnswerWith(200, body='{"status": "retry"}'), times=math.inf, takes_effect=True
+    )
+    async with (
+        CodexUploadServer(faults=[at_work]) as server,
+        open_files(config(tmp_path)) as files,
+    ):
+        target = CodexTarget(
+            server.base_url, server.access_token, server.account_id, finalise_timeout=0.3
+        )
+
+        with pytest.raises(UploadOutcomeUnknown) as raised:
+            await files.upload(b"abc", name="a", target=target, retry=retry)
+
+        assert list(server.files) == [raised.value.ids["upload_id"]]
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])

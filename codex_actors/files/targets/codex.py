@@ -46,8 +46,8 @@ class CodexTarget:
         base_url: Where the backend is; None for `https://chatgpt.com/backend-api`.
         access_token: The credential; None for `CODEX_ACCESS_TOKEN`. Never shown.
         account_id: The ChatGPT account; None for `CODEX_ACCOUNT_ID`.
-        finalise_timeout: Seconds that the backend may be at work on a file that it has, before
-            that counts as a failed attempt.
+        finalise_timeout: Seconds that the backend may be at work on a file that it has; asked once
+            more for as long, it is then unknown what becomes of the file.
 
     Raises:
         InvalidConfig: The credential is no text, or the timeout no number.

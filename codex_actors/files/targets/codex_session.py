@@ -124,7 +124,8 @@ class CodexSession:
                 message = said(answer, self._client.redact) or "no reason given"
                 raise Refused(f"the backend did not accept the file: {message}")
             if trio.current_time() + POLL_INTERVAL > deadline:
-                raise Retryable(f"not finalised within {self._finalise_timeout:g} seconds")
+                # It is at work, and may make the file when nobody asks any more.
+                raise OutcomeUnknown(f"not finalised within {self._finalise_timeout:g} seconds")
             await trio.sleep(POLL_INTERVAL)
 
     async def abort(self, file: Outgoing, remote: Remote) -> None:
@@ -139,14 +140,21 @@ class CodexSession:
     async def settle(
         self, file: Outgoing, remote: Remote | None, receipts: Sequence[Receipt]
     ) -> Finished | Fate:
-        """Tell how far the finalisation is."""
+        """Tell what the finalisation came to; unknown while the backend is at work on it."""
         if remote is None:
             await trio.lowlevel.checkpoint()
             return Fate.UNKNOWN
-        answer = await self._answered(self._finalisation(remote))
-        state = self._state(answer, Retryable)
-        # Whatever else it is: asking again does no harm, and will say what it is.
-        return Finished(remote.id) if state == "success" else Fate.NOT_DONE
+        deadline = trio.current_time() + self._finalise_timeout
+        while True:
+            answer = await self._answered(self._finalisation(remote))
+            state = self._state(answer, Retryable)
+            if state == "success":
+                return Finished(remote.id)
+            if state != "retry":
+                return Fate.NOT_DONE  # asking again will say what it is
+            if trio.current_time() + POLL_INTERVAL > deadline:
+                return Fate.UNKNOWN
+            await trio.sleep(POLL_INTERVAL)
 
     async def confirm(self, file_id: str) -> bool:
         """Believe it: the backend has no request that asks."""
