@@ -95,8 +95,16 @@ COMMAND_LINES = [
 ]
 
 
-@pytest.mark.parametrize("stdin", [b"", b"from standard input"], ids=["no stdin", "stdin"])
-@pytest.mark.parametrize("line", COMMAND_LINES, ids=" ".join)
+# Where it matters what is on standard input.
+STDIN_LINES = [["the prompt"], ["-i", "a.png", "--", "the prompt"], ["--", "-"], ["-"], []]
+STDIN = b"from standard input"
+
+
+@pytest.mark.parametrize(
+    ("line", "stdin"),
+    [*((line, b"") for line in COMMAND_LINES), *((line, STDIN) for line in STDIN_LINES)],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value.decode(),
+)
 async def test_fake_takes_its_arguments_as_the_real_one(
     tmp_path: Path, line: list[str], stdin: bytes
 ) -> None:
