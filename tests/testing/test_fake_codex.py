@@ -103,7 +103,7 @@ STDIN = b"from standard input"
 @pytest.mark.parametrize(
     ("line", "stdin"),
     [*((line, b"") for line in COMMAND_LINES), *((line, STDIN) for line in STDIN_LINES)],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else value.decode(),
+    ids=lambda value: value.decode() if isinstance(value, bytes) else " ".join(map(str, value)),
 )
 async def test_fake_takes_its_arguments_as_the_real_one(
     tmp_path: Path, line: list[str], stdin: bytes
