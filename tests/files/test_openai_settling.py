@@ -150,6 +150,18 @@ async def test_a_body_that_did_not_go_out_is_no_doubt() -> None:
         assert not server.files
 
 
+async def test_a_host_that_is_never_reached_leaves_no_doubt() -> None:
+    """The time of the attempt was over before there was a connection."""
+    # F57, F63
+    async with OpenAIUploadServer() as server, opened(server) as (_, session):
+        with trio.CancelScope() as attempt:
+            attempt.cancel()
+            await session.send_whole(outgoing(b"abc"), Bytes(b"abc"))
+
+        assert await session.settle(outgoing(b"abc"), None, []) is Fate.NOT_DONE
+        assert not server.requests
+
+
 async def test_what_silence_leaves_open() -> None:
     """A server that did not answer may still be at work on a file that is not there yet."""
     fault = UploadFault("file", NeverAnswer())

@@ -9,11 +9,14 @@ again.
 Imported when the first session is opened, and nowhere else: it imports an HTTP client.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from json import dumps
 from typing import Any, final
 from urllib.parse import quote, urlencode
+
+import trio
+from attrs import define
 
 from codex_actors.files.targets.answers import (
     Answer,
@@ -76,6 +79,7 @@ class OpenAISession:
         self._search = Search(client, self.get, target.purpose)
         # Whether the server has given up on the file that was sent whole, and not answered.
         self._given_up = False
+        self._whole: _Noticed | None = None
         self._aborting: set[str] = set()
         # Uploads of which the answer to `complete` was lost, or may have been; and of these, those
         # that may not be completed again.
@@ -160,6 +164,7 @@ class OpenAISession:
     async def send_whole(self, file: Outgoing, body: Body) -> Finished:
         """Send a file in one request, streamed."""
         self._given_up = False
+        self._whole = _Noticed(body)
         fields = {"purpose": self._target.purpose}
         for name, value in self._expiry().get("expires_after", {}).items():
             fields[f"expires_after[{name}]"] = str(value)
@@ -169,7 +174,7 @@ class OpenAISession:
             url=f"{self._base_url}/files",
             headers={**self._headers, "Content-Type": form.content_type},
             before=form.before,
-            body=body,
+            body=self._whole,
             after=form.after,
         )
         try:
@@ -189,6 +194,9 @@ class OpenAISession:
         self, file: Outgoing, remote: Remote | None, receipts: Sequence[Receipt]
     ) -> Finished | Fate:
         """Tell what became of a request whose answer was lost, by looking for its file."""
+        if remote is None and self._whole is not None and not self._whole.begun:
+            await trio.lowlevel.checkpoint()
+            return Fate.NOT_DONE  # no byte of it has left: there was no connection
         found = await self._search.find(file)
         if isinstance(found, Finished):
             return found
@@ -279,6 +287,22 @@ class OpenAISession:
                 retry_after=retry_after_of(answer.headers),
             )
         raise refusal
+
+
+@define(eq=False)
+class _Noticed:
+    """A body, and whether anybody has begun to send it."""
+
+    body: Body
+    begun: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.body.size
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begun = True
+        return aiter(self.body)
 
 
 def _is_about_md5(answer: Answer, refusal: TargetFailure) -> bool:
