@@ -103,7 +103,8 @@ class Files:
             Exception: Whatever an iterable, stream or file object of the caller's raises.
 
         Checkpoints. Cancelled, it removes its partial file before it returns; a file object's
-        `read` that blocks is waited for.
+        `read` that blocks is waited for. An iterable that itself stages something needs a second
+        transfer for that: with `max_transfers=1` it would wait for ever.
         """
         wanted = Wanted(
             name=name, ttl=ttl, persist=persist, content_type=content_type, verify=verify

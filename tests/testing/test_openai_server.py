@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-def client_of(
-    server: OpenAIUploadServer, *, retries: int = 0, timeout: float = 10.0
-) -> openai.AsyncOpenAI:
+def client_of(server: OpenAIUploadServer, *, retries: int = 0) -> openai.AsyncOpenAI:
     """Return the official client, pointed at a server."""
     return openai.AsyncOpenAI(
-        base_url=server.base_url, api_key=server.api_key, max_retries=retries, timeout=timeout
+        base_url=server.base_url, api_key=server.api_key, max_retries=retries, timeout=30.0
     )
+
+
+def hurried(client: openai.AsyncOpenAI, then: object) -> openai.AsyncOpenAI:
+    """Return a client that does not wait long, where there will be no answer."""
+    return client.with_options(timeout=0.3) if isinstance(then, NeverAnswer) else client
 
 
 async def begin(client: openai.AsyncOpenAI, size: int = 6) -> str:
@@ -243,10 +246,10 @@ async def test_a_fault_is_what_the_client_sees(
     """A fault strikes once, nothing takes effect, and the next request is served."""
     async with (
         OpenAIUploadServer(faults=[fault]) as server,
-        client_of(server, timeout=0.3) as client,
+        client_of(server) as client,
     ):
         with pytest.raises(expected):
-            await begin(client)
+            await begin(hurried(client, fault.then))
         assert not server.uploads
 
         await begin(client)
@@ -264,10 +267,10 @@ async def test_a_request_takes_effect_and_its_answer_is_lost(then: object) -> No
     fault = UploadFault("create", then, takes_effect=True)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - one of those
     async with (
         OpenAIUploadServer(faults=[fault]) as server,
-        client_of(server, timeout=0.3) as client,
+        client_of(server) as client,
     ):
         with pytest.raises((openai.APIError, AttributeError)):
-            await begin(client)
+            await begin(hurried(client, then))
 
         assert len(server.pending) == 1
 
