@@ -31,6 +31,7 @@ from codex_actors.files.targets.answers import (
 from codex_actors.files.targets.forms import form_of
 from codex_actors.files.targets.http_client import HttpClient, HttpRequest, Lost, open_http
 from codex_actors.files.targets.openai import OpenAITarget
+from codex_actors.files.targets.openai_answers import finished_of, is_about_md5, is_over
 from codex_actors.files.targets.openai_search import Search
 from codex_actors.files.targets.protocol import (
     Body,
@@ -44,7 +45,6 @@ from codex_actors.files.targets.protocol import (
     Refused,
     Remote,
     Retryable,
-    TargetFailure,
 )
 
 __all__ = ["OpenAISession", "open_openai_session"]
@@ -140,7 +140,7 @@ class OpenAISession:
             raise OutcomeUnknown(lost.message) from None
         if answer.status in ABOUT_THE_UPLOAD:
             refusal = refusal_of(answer, self._client.redact)
-            if file.md5 is not None and _is_about_md5(answer, refusal):
+            if file.md5 is not None and is_about_md5(answer, refusal):
                 raise Corrupted(refusal.message, status=answer.status)
             if remote.id in self._doubtful:
                 # It may be refused because it was carried out before.
@@ -156,7 +156,7 @@ class OpenAISession:
         try:
             await self._repeatable(self._post(path, None))
         except Refused as refused:
-            if refused.status != NOT_FOUND and not _is_over(refused, repeated=repeated):
+            if refused.status != NOT_FOUND and not is_over(refused, repeated=repeated):
                 raise
 
     # Files in one request
@@ -273,7 +273,7 @@ class OpenAISession:
     def _finished_or_unknown(self, answer: Answer, file: Outgoing) -> Finished:
         """Return what was answered to a request that makes a file."""
         if is_success(answer):
-            finished = _finished(document_of(answer), file)
+            finished = finished_of(document_of(answer), file)
             if finished is None:
                 raise OutcomeUnknown(
                     "an answer that tells of no complete file", status=answer.status
@@ -303,36 +303,3 @@ class _Noticed:
     def __aiter__(self) -> AsyncIterator[bytes]:
         self.begun = True
         return aiter(self.body)
-
-
-def _is_about_md5(answer: Answer, refusal: TargetFailure) -> bool:
-    """Tell whether an answer refuses the checksum."""
-    match document_of(answer):
-        case {"error": {"param": "md5"}}:
-            return True
-        case _:
-            return "md5" in refusal.message.lower()
-
-
-def _is_over(refused: Refused, *, repeated: bool) -> bool:
-    """Tell whether a refusal to cancel means that there is nothing left to cancel."""
-    words = refused.message.lower()
-    over = any(word in words for word in ("cancelled", "canceled", "expired"))
-    # A server that cancels after all, and whose first answer was lost, may use other words.
-    return refused.status == BAD_REQUEST and (over or (repeated and "complete" not in words))
-
-
-def _finished(document: dict[str, Any] | None, file: Outgoing) -> Finished | None:
-    """Return the file that an Upload or a FileObject tells of."""
-    described: Any = document or {}
-    if described.get("object") == "upload":
-        if described.get("status") != "completed":
-            return None
-        described = described.get("file")
-    match described:
-        # The size may not be known yet.
-        case {"object": "file", "id": given, "bytes": size} if size is None or size == file.size:
-            file_id = id_of(given)
-        case _:
-            file_id = None
-    return None if file_id is None else Finished(file_id, moment_of(described.get("expires_at")))
