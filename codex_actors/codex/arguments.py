@@ -8,6 +8,7 @@ not start anything.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
 
     from codex_actors.codex.options import ThreadOptions
 
-__all__ = ["MAX_ARGUMENT", "check_prompt", "check_timeout", "exec_arguments", "goes_by_stdin"]
+__all__ = [
+    "MAX_ARGUMENT",
+    "check_prompt",
+    "check_thread_id",
+    "check_timeout",
+    "exec_arguments",
+    "goes_by_stdin",
+]
+
+_THREAD_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 MAX_ARGUMENT = 100_000
 """Bytes: Linux takes at most 131,071 in one argument."""
@@ -65,8 +75,29 @@ def goes_by_stdin(prompt: str) -> bool:
     return prompt == "-" or len(prompt.encode()) > MAX_ARGUMENT
 
 
-def exec_arguments(options: ThreadOptions, images: Sequence[Path], prompt: str) -> list[str]:
-    """Return what follows the executable. `images` are absolute paths without commas."""
+def check_thread_id(thread_id: str | None) -> None:
+    """Refuse what cannot be the id of a thread: codex takes it for a name, and begins a new one.
+
+    Raises:
+        InvalidPrompt: With what is wrong with it.
+    """
+    if thread_id is not None and _THREAD_ID.fullmatch(thread_id) is None:
+        raise InvalidPrompt(
+            f"the thread to resume is {thread_id!r}: give the `thread_id` of an earlier result"
+        )
+
+
+def exec_arguments(
+    options: ThreadOptions, images: Sequence[Path], prompt: str, resume: str | None = None
+) -> list[str]:
+    """Return what follows the executable.
+
+    Args:
+        options: Of the turn.
+        images: Absolute paths without commas.
+        prompt: What is asked.
+        resume: The thread to go on with, None for a new one.
+    """
     arguments = ["exec", "--json", "--skip-git-repo-check"]
     if options.ephemeral:
         arguments.append("--ephemeral")
@@ -78,6 +109,11 @@ def exec_arguments(options: ThreadOptions, images: Sequence[Path], prompt: str) 
     base = Path.cwd() / (options.cwd or "")
     for directory in options.add_dirs:
         arguments += ["--add-dir", str(base / directory)]
+    if resume is not None:
+        arguments.append("resume")  # the images are its own; what stands before it holds for it
     for image in images:
         arguments += ["-i", str(image)]
-    return [*arguments, "--", "-" if goes_by_stdin(prompt) else prompt]
+    arguments.append("--")
+    if resume is not None:
+        arguments.append(resume)
+    return [*arguments, "-" if goes_by_stdin(prompt) else prompt]

@@ -13,7 +13,13 @@ from typing import IO, TYPE_CHECKING, final
 
 import trio
 
-from codex_actors.codex.arguments import check_prompt, check_timeout, exec_arguments, goes_by_stdin
+from codex_actors.codex.arguments import (
+    check_prompt,
+    check_thread_id,
+    check_timeout,
+    exec_arguments,
+    goes_by_stdin,
+)
 from codex_actors.codex.binary import find_codex
 from codex_actors.codex.delivery import Leaser, OpenDelivery, open_delivery
 from codex_actors.codex.errors import CodexError, DeliveryError, TurnTimeout
@@ -37,9 +43,16 @@ EXCERPT = 200
 
 
 async def exec_turn(
-    prompt: str, options: ThreadOptions, *, files: Leaser, timeout: float | None = None
+    prompt: str,
+    options: ThreadOptions,
+    *,
+    files: Leaser,
+    timeout: float | None = None,
+    resume: str | None = None,
 ) -> TurnResult:
-    """Run one turn of `codex exec` to its end.
+    """Run one turn of `codex exec` to its end, in a new thread or in that of an earlier turn.
+
+    To `resume`, give the `thread_id` of an earlier result; a turn with `ephemeral` leaves none.
 
     Images are sent as images; other attachments are named in the prompt with a path that the agent
     can read while the turn runs. Without a reachable model codex tries for ever: give a `timeout`
@@ -50,19 +63,27 @@ async def exec_turn(
 
     Raises:
         InvalidTimeout: `timeout` is not positive. Raised before anything else is looked at.
-        InvalidPrompt: The prompt is empty, has a NUL, or is not valid Unicode.
+        InvalidPrompt: The prompt is empty, has a NUL, or is not valid Unicode; or `resume` cannot
+            be the id of a thread.
         DeliveryError: An attachment would not arrive; nothing was started.
         CodexNotFound: There is no codex executable.
         TurnTimeout: The turn took longer than `timeout`.
         CodexError: The turn failed, or codex did.
     """
-    async with open_exec_turn(prompt, options, files=files, timeout=timeout) as events:
+    async with open_exec_turn(
+        prompt, options, files=files, timeout=timeout, resume=resume
+    ) as events:
         return turn_result([event async for event in events])
 
 
 @asynccontextmanager
 async def open_exec_turn(
-    prompt: str, options: ThreadOptions, *, files: Leaser, timeout: float | None = None
+    prompt: str,
+    options: ThreadOptions,
+    *,
+    files: Leaser,
+    timeout: float | None = None,
+    resume: str | None = None,
 ) -> AsyncGenerator[TurnEvents]:
     """Start one turn of `codex exec`, and iterate over its events as they come.
 
@@ -76,10 +97,11 @@ async def open_exec_turn(
     """
     seconds = check_timeout(timeout)
     check_prompt(prompt)
+    check_thread_id(resume)
     tail = Tail(size=STDERR_KEPT)
     redact = redactor(options.env or {}, os.environ)
     with trio.move_on_after(seconds) as scope:
-        async with _open_turn(prompt, options, files, tail, redact) as events:
+        async with _open_turn(prompt, options, resume, files, tail, redact) as events:
             yield events
     if scope.cancelled_caught:
         raise TurnTimeout(
@@ -162,6 +184,7 @@ class TurnEvents:
 async def _open_turn(
     prompt: str,
     options: ThreadOptions,
+    resume: str | None,
     files: Leaser,
     tail: Tail,
     redact: Callable[[str], str],
@@ -182,7 +205,7 @@ async def _open_turn(
         try:
             process = await stack.enter_async_context(
                 open_codex_process(
-                    [str(binary), *exec_arguments(options, delivery.images(), text)],
+                    [str(binary), *exec_arguments(options, delivery.images(), text, resume)],
                     env=environ,
                     cwd=options.cwd,
                     stdin=stdin,

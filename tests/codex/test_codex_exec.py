@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from codex_support import (
 from codex_actors.codex import (
     CodexError,
     DeliveryError,
+    InvalidPrompt,
     ItemCompleted,
     ItemStarted,
     ThreadStarted,
@@ -102,6 +104,52 @@ async def test_several_images_keep_their_order(tmp_path: Path) -> None:
         await exec_turn("Compare.", options, files=Leases(), timeout=60)
 
         assert server.images() == tuple(pictures)
+
+
+async def test_a_thread_is_resumed(tmp_path: Path) -> None:
+    """The model gets what was said before, and the new image under an awkward name."""
+    first, second = png(), png(colour="blue")
+    one = staged(tmp_path, "one.png", first, "image/png")
+    two = staged(tmp_path, "-two, three.png", second, "image/png")
+
+    async with ModelServer(reply="It is red.") as server:
+        options = model_options(server, tmp_path, attachments=(one,), ephemeral=False)
+        result = await exec_turn("What is it?", options, files=Leases(), timeout=60)
+        options = model_options(server, tmp_path, attachments=(two,), ephemeral=False)
+        again = await exec_turn(
+            "- and this?", options, files=Leases(), timeout=60, resume=result.thread_id
+        )
+
+        assert again.thread_id == result.thread_id
+        assert [turn.images() for turn in server.turns] == [(first,), (second,)]
+        assert server.texts()[-1] == "- and this?"
+        sent = json.dumps(server.turns[1].body)
+        assert "What is it?" in sent
+        assert base64.b64encode(first).decode() in sent
+
+
+@pytest.mark.parametrize("resume", ["", " ", "--last", "a name", "a\0b"])
+async def test_what_is_no_thread_is_not_resumed(tmp_path: Path, resume: str) -> None:
+    """Codex would start a new thread, or read its own options."""
+    async with ModelServer() as server:
+        options = model_options(server, tmp_path)
+
+        with pytest.raises(InvalidPrompt, match="resume"):
+            await exec_turn("Hi", options, files=Leases(), resume=resume)
+
+        assert server.requests == ()
+
+
+async def test_a_thread_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """No new one is made in its place."""
+    missing = "0199a213-81c0-7800-8aa1-bbab2a035a53"
+    async with ModelServer() as server:
+        options = model_options(server, tmp_path, ephemeral=False)
+
+        with pytest.raises(CodexError, match="exited with status 1"):
+            await exec_turn("Hi", options, files=Leases(), timeout=60, resume=missing)
+
+        assert server.requests == ()
 
 
 @pytest.mark.parametrize("sandbox", ["read-only", "workspace-write", "danger-full-access"])
