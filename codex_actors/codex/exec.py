@@ -101,7 +101,9 @@ async def open_exec_turn(
     tail = Tail(size=STDERR_KEPT)
     redact = redactor(options.env or {}, os.environ)
     with trio.move_on_after(seconds) as scope:
-        async with _open_turn(prompt, options, resume, files, tail, redact) as events:
+        async with _open_turn(
+            prompt, options, resume, files=files, tail=tail, redact=redact
+        ) as events:
             yield events
     if scope.cancelled_caught:
         raise TurnTimeout(
@@ -185,6 +187,7 @@ async def _open_turn(
     prompt: str,
     options: ThreadOptions,
     resume: str | None,
+    *,
     files: Leaser,
     tail: Tail,
     redact: Callable[[str], str],
