@@ -1,7 +1,7 @@
 """Several processes in one staging directory: what a staging gave is there, whatever others do.
 
 `CODEX_ACTORS_STAGINGS=20000` (or any other number) makes that many stagings in each test, instead
-of the few that every run of the tests makes. A failure names its seed:
+of the two thousand that every run makes. A failure names its seed:
 `CODEX_ACTORS_KILL_SEED=<seed>` makes the choices of that run again.
 """
 
@@ -20,7 +20,7 @@ from walk_support import assert_equal_to_walk, walk_of
 from codex_actors.files import FilesConfig, open_files
 
 PROCESSES = 4
-STAGINGS = int(os.environ.get("CODEX_ACTORS_STAGINGS", "600"))
+STAGINGS = int(os.environ.get("CODEX_ACTORS_STAGINGS", "2000"))
 SEED = int(os.environ.get("CODEX_ACTORS_KILL_SEED", "0")) or random.SystemRandom().randrange(10**9)
 
 
