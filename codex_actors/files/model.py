@@ -124,7 +124,8 @@ class Metrics:
     """What the staging directory holds, and what is under way. Sizes are bytes.
 
     `total_*`, `persistent_*` and `expirable_*` count attachments; `blob_*` counts contents, each
-    once, so `saved_bytes` is what deduplication saves. `hits` and `misses` are of this process.
+    once, so `saved_bytes` is what deduplication saves. `hits` and `misses` count
+    from the start of the registry.
     """
 
     total_count: int = 0

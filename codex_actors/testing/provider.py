@@ -14,14 +14,14 @@ In a test::
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import trio
 
-from codex_actors.codex.background import open_background
 from codex_actors.testing.http import MAX_BODY, HttpReader, HttpRequest, Refused, response
+from codex_actors.testing.loopback import LoopbackServer
 from codex_actors.testing.responses import (
     ModelRequest,
     assistant_message,
@@ -31,11 +31,9 @@ from codex_actors.testing.responses import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
 __all__ = ["ModelServer"]
 
-HOST = "127.0.0.1"
 PROVIDER = "codex_actors_test"
 KEY_VARIABLE = "CODEX_ACTORS_TEST_MODEL_KEY"
 CONNECTION_IDLE = 60.0
@@ -43,7 +41,7 @@ LINGER = 2.0
 JSON = "application/json"
 
 
-class ModelServer:
+class ModelServer(LoopbackServer):
     """A model provider on 127.0.0.1, to be used by `async with`.
 
     Arguments:
@@ -69,47 +67,16 @@ class ModelServer:
         max_body: int = MAX_BODY,
         model: str = "gpt-5",
     ) -> None:
+        super().__init__(port)
         self.reply = reply
         self.respond = respond
         self.status = HTTPStatus(status)
         self.stalled = stalled
         self.model = model
         self.answered = 0
-        self._port = port
         self._max_body = max_body
         self._requests: list[ModelRequest] = []
-        self._url: str | None = None
         self._activity = trio.Event()
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            listeners = await trio.open_tcp_listeners(self._port, host=HOST)
-            nursery = await stack.enter_async_context(open_background())
-            self._url = f"http://{HOST}:{listeners[0].socket.getsockname()[1]}"
-            nursery.start_soon(trio.serve_listeners, self._serve, listeners)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # The body's error is not the server's: it passes by.
-        await self._stack.__aexit__(None, None, None)  # noqa: ASYNC102 - only cancels its tasks
-
-    @property
-    def url(self) -> str:
-        """The server's root, `http://127.0.0.1:<port>`.
-
-        Raises:
-            RuntimeError: The server has not been entered.
-        """
-        if self._url is None:
-            raise RuntimeError("the ModelServer is not running: use `async with`")
-        return self._url
 
     @property
     def base_url(self) -> str:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 import trio
 
-from codex_actors.codex.background import open_background
 from codex_actors.testing.http import HttpReader, Refused
+from codex_actors.testing.loopback import LoopbackServer
 from codex_actors.testing.upload_exchange import (
     Answer,
     ApiError,
@@ -45,15 +45,13 @@ from codex_actors.testing.upload_record import RequestLog, UploadRequest
 from codex_actors.testing.upload_storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import TracebackType
+    from collections.abc import Callable, Generator, Iterable
 
     from codex_actors.testing.http import HttpBody, HttpHead
     from codex_actors.testing.upload_exchange import Effect, Prepare
 
 __all__ = ["UploadServer"]
 
-HOST = "127.0.0.1"
 CONNECTION_IDLE = 60.0
 MAX_BODY = 9 * 2**30
 """Bytes of a request, above every limit of the protocols: those are answered in their own way."""
@@ -61,7 +59,7 @@ MAX_BODY = 9 * 2**30
 GARBAGE = b"<html><body>The proxy has something to say.</body></html>"
 
 
-class UploadServer:
+class UploadServer(LoopbackServer):
     """Base of the upload servers, to be used by `async with`.
 
     Arguments:
@@ -85,46 +83,19 @@ class UploadServer:
         keep_bytes: bool = True,
         port: int = 0,
     ) -> None:
+        super().__init__(port)
         self.latency = latency
         self._clock = clock
         self._keep_bytes = keep_bytes
-        self._port = port
         self._script = FaultScript(faults, self.STEPS)
         self._log = RequestLog()
-        self._url: str | None = None
-        self._stack = AsyncExitStack()
         self._open_storage: Storage | None = None
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="uploads-"))
+    @contextmanager
+    def _running(self) -> Generator[None]:
+        with tempfile.TemporaryDirectory(prefix="uploads-") as directory:
             self._open_storage = Storage(Path(directory), keep=self._keep_bytes)
-            listeners = await trio.open_tcp_listeners(self._port, host=HOST)
-            nursery = await stack.enter_async_context(open_background())
-            self._url = f"http://{HOST}:{listeners[0].socket.getsockname()[1]}"
-            nursery.start_soon(trio.serve_listeners, self._serve, listeners)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # The body's error is not the server's: it passes by.
-        await self._stack.__aexit__(None, None, None)  # noqa: ASYNC102 - only cancels its tasks
-
-    @property
-    def url(self) -> str:
-        """The server's root, `http://127.0.0.1:<port>`.
-
-        Raises:
-            RuntimeError: The server has not been entered.
-        """
-        if self._url is None:
-            raise RuntimeError(f"the {type(self).__name__} is not running: use `async with`")
-        return self._url
+            yield
 
     @property
     def faults(self) -> tuple[UploadFault, ...]:

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
-__all__ = ["BenchmarkError", "Options", "in_own_process", "scratch", "seconds"]
+__all__ = ["BenchmarkError", "Options", "in_own_process", "run_parts", "scratch", "seconds"]
+
+Sizes = TypeVar("Sizes")
+T = TypeVar("T")
 
 _SPARE = 1 << 30  # what others on this disk are left with
 
@@ -62,6 +65,37 @@ def scratch(needed: int) -> Generator[Path]:
         )
     with tempfile.TemporaryDirectory(prefix="codex-actors-benchmark-") as name:
         yield Path(name)
+
+
+def run_parts(
+    parts: Mapping[str, Callable[[Path, Sizes, int], Iterable[T]]],
+    options: Options,
+    sizes: Sizes,
+    room: int,
+) -> tuple[T, ...]:
+    """Run the parts that the options name, or all, each in a directory of its own.
+
+    Args:
+        parts: By name: gets its directory, the sizes and the number of repeats.
+        options: Which parts, how often.
+        sizes: Of what is measured.
+        room: Bytes that will be written at most.
+
+    Raises:
+        BenchmarkError: There is no such part, or no room.
+    """
+    unknown = options.only - parts.keys()
+    if unknown:
+        raise BenchmarkError(f"There is no part {min(unknown)!r}: choose from {', '.join(parts)}.")
+    found: list[T] = []
+    with scratch(room) as directory:
+        for name, part in parts.items():
+            if not options.only or name in options.only:
+                where = directory / name
+                where.mkdir()
+                found += part(where, sizes, options.repeats)
+                shutil.rmtree(where)
+    return tuple(found)
 
 
 def in_own_process(module: str, sample: str, **arguments: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from .measure import BenchmarkError, Options, in_own_process, scratch, seconds
+from .measure import Options, in_own_process, run_parts, seconds
 from .report import Figure, Report
 
 __all__ = ["run"]
@@ -60,19 +60,9 @@ _QUICK = _Sizes((20, 4096), (2, _MIB // 4), (1, 4 * _MIB), 5, 2000, 128, 64)
 def run(options: Options) -> Report:
     """Measure what the options ask for."""
     sizes = _QUICK if options.quick else evolve(_Sizes(), large=(1, options.large_mib * _MIB))
-    unknown = options.only - _PARTS.keys()
-    if unknown:
-        raise BenchmarkError(f"There is no part {min(unknown)!r}: choose from {', '.join(_PARTS)}.")
-    figures: list[Figure] = []
-    with scratch(sizes.room) as directory:
-        for name, part in _PARTS.items():
-            if not options.only or name in options.only:
-                where = directory / name
-                where.mkdir()
-                figures += part(where, sizes, options.repeats)
-                shutil.rmtree(where)
+    figures = run_parts(_PARTS, options, sizes, sizes.room)
     settings = {"repeats": options.repeats, "quick": options.quick, "large_bytes": sizes.large[1]}
-    return Report(benchmark="staging", settings=settings, figures=tuple(figures))
+    return Report(benchmark="staging", settings=settings, figures=figures)
 
 
 def _small(where: Path, sizes: _Sizes, repeats: int) -> Iterator[Figure]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from .measure import BenchmarkError, Options, in_own_process, scratch
+from .measure import BenchmarkError, Options, in_own_process, run_parts
 from .report import Figure, Report
 
 __all__ = ["run"]
@@ -58,19 +58,9 @@ _QUICK = _Sizes(2 * _MIB, ((_MIB, 0.85),), 8, (4, 2 * _MIB))
 def run(options: Options) -> Report:
     """Measure what the options ask for."""
     sizes = _QUICK if options.quick else evolve(_Sizes(), large=options.large_mib * _MIB)
-    unknown = options.only - _PARTS.keys()
-    if unknown:
-        raise BenchmarkError(f"There is no part {min(unknown)!r}: choose from {', '.join(_PARTS)}.")
-    figures: list[Figure] = []
-    with scratch(sizes.room) as directory:
-        for name, part in _PARTS.items():
-            if not options.only or name in options.only:
-                where = directory / name
-                where.mkdir()
-                figures += part(where, sizes, options.repeats)
-                shutil.rmtree(where)
+    figures = run_parts(_PARTS, options, sizes, sizes.room)
     settings = {"repeats": options.repeats, "quick": options.quick, "large_bytes": sizes.large}
-    return Report(benchmark="uploads", settings=settings, figures=tuple(figures))
+    return Report(benchmark="uploads", settings=settings, figures=figures)
 
 
 def _large(where: Path, sizes: _Sizes, repeats: int) -> Iterator[Figure]:

@@ -267,6 +267,29 @@ def on(message):
     assert len(codex.pids()) == 4
 
 
+async def test_an_error_that_the_process_did_not_cause_comes_beside_its_end(tmp_path: Path) -> None:
+    """Neither of the two hides the other."""
+    codex = lying_codex(
+        tmp_path,
+        """
+def on(message):
+    if message.get("method") != "initialize":
+        sys.exit(7)
+""",
+    )
+
+    async def fail_after_the_tree() -> None:
+        async with lied_to(codex) as opened:
+            with trio.CancelScope(shield=True):
+                await opened.supervisor.wait_stopped()
+            raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail_after_the_tree()
+
+    assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError, CodexDied]
+
+
 async def test_the_blocks_own_error_is_bare(tmp_path: Path) -> None:
     """Not in a group of one."""
     codex = lying_codex(tmp_path)

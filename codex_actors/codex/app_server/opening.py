@@ -175,7 +175,9 @@ async def open_app_server(
     except BaseExceptionGroup as group:
         if not given_up.is_set() or not isinstance(group.exceptions[-1], RestartIntensityExceeded):
             raise
-        body_error = group.exceptions[0]
+        body_error, end = group.exceptions[0], _gave_up(group.exceptions[-1])
+        if not isinstance(body_error, CodexError):
+            raise group.derive([body_error, end]) from end  # neither hides the other
     finally:
         link.close()
     if body_error is not None:
