@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError
 
-from codex_actors.cli.errors import Terminated, UsageError, print_error
+from codex_actors.cli.errors import SettingsError, Terminated, UsageError, print_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         result = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
-        print_error(f"{error}; see --help")
+        print_error(error if isinstance(error, SettingsError) else f"{error}; see --help")
         return _USAGE
     except Terminated as error:
         print_error(error)

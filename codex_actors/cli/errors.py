@@ -8,6 +8,10 @@ class UsageError(Exception):
     """The command line does not make sense; exit code 2."""
 
 
+class SettingsError(UsageError):
+    """A flag, a variable or the config file sets what makes no sense; exit code 2."""
+
+
 class Terminated(Exception):
     """A signal asked the program to end, and it has cleaned up; exit code 128 plus `number`."""
 

@@ -86,7 +86,7 @@ class InvalidContentType(FilesError, ValueError):
 
 
 class InvalidConfig(FilesError, ValueError):
-    """A setting of `FilesConfig` or `Retry` that makes no sense."""
+    """A setting of `FilesConfig` or `Retry` that makes no sense, or a config file of no use."""
 
 
 class StagingFull(SystemCallError):

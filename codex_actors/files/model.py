@@ -260,8 +260,9 @@ class FilesConfig:
     """Settings of one staging directory, checked when built.
 
     Attributes:
-        staging_dir: The directory; None means `CODEX_ACTORS_STAGING_DIR`, else `_build/codex_files`
-            under the working directory.
+        staging_dir: The directory; None means `CODEX_ACTORS_STAGING_DIR`, else `staging_dir` in the
+            config file (`codex_actors.toml` in the working directory, or the one that
+            `CODEX_ACTORS_CONFIG_FILE` names), else `_build/codex_files` there.
         default_ttl: Seconds that a staging without `ttl` lives (`math.inf`: for ever).
         sweep_interval: Seconds between two sweeps.
         algorithm: "blake3", or "sha256" (what the Elixir SDK and OpenAI speak).

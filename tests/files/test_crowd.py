@@ -1,8 +1,8 @@
 """Several processes in one staging directory: what a staging gave is there, whatever others do.
 
-`CODEX_ACTORS_STAGINGS=20000` (or any other number) makes that many stagings in each test, instead
-of the two thousand that every run makes. A failure names its seed:
-`CODEX_ACTORS_KILL_SEED=<seed>` makes the choices of that run again.
+`CODEX_ACTORS_TEST_STAGINGS=20000` (or any other number) makes that many stagings in each test,
+instead of the two thousand that every run makes. A failure names its seed:
+`CODEX_ACTORS_TEST_KILL_SEED=<seed>` makes the choices of that run again.
 """
 
 import json
@@ -20,8 +20,10 @@ from walk_support import assert_equal_to_walk, walk_of
 from codex_actors.files import FilesConfig, open_files
 
 PROCESSES = 4
-STAGINGS = int(os.environ.get("CODEX_ACTORS_STAGINGS", "2000"))
-SEED = int(os.environ.get("CODEX_ACTORS_KILL_SEED", "0")) or random.SystemRandom().randrange(10**9)
+STAGINGS = int(os.environ.get("CODEX_ACTORS_TEST_STAGINGS", "2000"))
+SEED = int(os.environ.get("CODEX_ACTORS_TEST_KILL_SEED", "0")) or random.SystemRandom().randrange(
+    10**9
+)
 
 
 @pytest.mark.parametrize("resets", [False, True])
@@ -31,7 +33,7 @@ async def test_processes_that_stage_sweep_and_reset_do_not_take_files_from_each_
 ) -> None:
     """Same contents under the same names and others; in the end, the disk holds what is listed."""
     # F2, F21, F37, F38, F41, F44, E4, E7
-    print(f"CODEX_ACTORS_KILL_SEED={SEED}")  # noqa: T201 - shown when the test fails
+    print(f"CODEX_ACTORS_TEST_KILL_SEED={SEED}")  # noqa: T201 - shown when the test fails
     chance = random.Random(SEED)
     root, sources = tmp_path / "staging", tmp_path / "sources"
     sources.mkdir()

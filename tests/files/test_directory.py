@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_actors.files import StagingDirRefused
+from codex_actors.files import InvalidConfig, StagingDirRefused, open_files
 from codex_actors.files.store.directory import choose_staging_dir, prepare_staging_dir
 from codex_actors.files.store.disk import Disk
 
@@ -29,6 +29,57 @@ def test_the_setting_comes_before_the_environment_before_the_default(
     chosen = choose_staging_dir(configured, environ, lambda: CWD)
 
     assert chosen == Path(expected)
+
+
+def write(directory: Path, text: str) -> Path:
+    """A config file as its user writes it."""
+    path = directory / "codex_actors.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def test_the_config_file_comes_before_the_default(tmp_path: Path) -> None:
+    """Relative to the file, wherever it is; what else it sets is ignored."""
+    path = write(tmp_path, "staging_dir = 'staged'\ntrees = ['files']\n")
+    named = {"CODEX_ACTORS_CONFIG_FILE": str(path)}
+
+    assert choose_staging_dir(None, {}, lambda: tmp_path) == tmp_path / "staged"
+    assert choose_staging_dir(None, named, lambda: CWD) == tmp_path / "staged"
+
+
+def test_a_config_file_that_is_not_asked_is_not_read(tmp_path: Path) -> None:
+    """Who names the directory has no trouble with a file that cannot be used."""
+    write(tmp_path, "no TOML")
+    environ = {"CODEX_ACTORS_STAGING_DIR": "here"}
+
+    assert choose_staging_dir(None, environ, lambda: tmp_path) == tmp_path / "here"
+    assert choose_staging_dir(Path("there"), {}, lambda: tmp_path) == tmp_path / "there"
+    with pytest.raises(InvalidConfig, match="is no TOML"):
+        choose_staging_dir(None, {}, lambda: tmp_path)
+
+
+@pytest.mark.parametrize("value", ["''", "3", "['x']", "'~nobody-of-that-name/x'", '"a\\u0000"'])
+def test_a_config_file_must_name_a_directory(tmp_path: Path, value: str) -> None:
+    """What is no path is named with its place."""
+    path = write(tmp_path, f"\nstaging_dir = {value}\n")
+
+    with pytest.raises(InvalidConfig, match=f"^{path}"):
+        choose_staging_dir(None, {}, lambda: tmp_path)
+
+
+async def test_the_embedded_files_take_it_from_the_config_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command line does, so that both mean the same directory."""
+    write(tmp_path, "staging_dir = 'staged'\n")
+    monkeypatch.delenv("CODEX_ACTORS_STAGING_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    async with open_files() as files:
+        attachment = await files.stage(b"x", name="x")
+
+    assert attachment.path.is_relative_to(tmp_path / "staged")
 
 
 @pytest.mark.parametrize("home", ["~nobody-of-that-name", "~nobody-of-that-name/staging"])

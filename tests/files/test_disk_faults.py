@@ -4,7 +4,8 @@ A use is carried out once to count its calls, then once for each of them, which 
 all the same, or raises an error of the file layer; either way nothing is left over, nothing that
 was staged is lost, what is counted lies on the disk, and the tree goes on as it was.
 
-`CODEX_ACTORS_FAULTS=all` fails each call with every error, instead of with one of them in turn.
+`CODEX_ACTORS_TEST_FAULTS=all` fails each call with every error, instead of with one of them in
+turn.
 """
 
 import errno
@@ -30,7 +31,7 @@ MIB = 1 << 20
 BIG = bytes(range(256)) * 12_000  # three MiB, nearly
 SMALL = b"small"
 
-ALL = os.environ.get("CODEX_ACTORS_FAULTS") == "all"
+ALL = os.environ.get("CODEX_ACTORS_TEST_FAULTS") == "all"
 ERRORS = (
     errno.EIO,
     errno.ENOSPC,

@@ -4,9 +4,9 @@ A child stages, sweeps, removes and tells what it did, until it is killed: at a 
 a named point, or right before or after its n-th system call of a kind. Then the directory is opened
 again, and what is there is compared with what was told, and with a walk of the disk.
 
-`CODEX_ACTORS_KILLS=300` (or any other number) kills that often at moments of chance, and dies at
-every point several times, instead of the few times that every run of the tests does. A failure
-names its seed: `CODEX_ACTORS_KILL_SEED=<seed>` makes the choices of that run again.
+`CODEX_ACTORS_TEST_KILLS=300` (or any other number) kills that often at moments of chance, and
+dies at every point several times, instead of the few times that every run of the tests does. A
+failure names its seed: `CODEX_ACTORS_TEST_KILL_SEED=<seed>` makes the choices of that run again.
 """
 
 import os
@@ -29,9 +29,9 @@ from walk_support import assert_equal_to_walk, walk_of
 
 from codex_actors.files import FilesConfig, open_files
 
-KILLS = int(os.environ.get("CODEX_ACTORS_KILLS", "20"))
+KILLS = int(os.environ.get("CODEX_ACTORS_TEST_KILLS", "20"))
 NIGHTLY = KILLS > 20
-SEED = int(os.environ.get("CODEX_ACTORS_KILL_SEED", "0")) or random.SystemRandom().randrange(
+SEED = int(os.environ.get("CODEX_ACTORS_TEST_KILL_SEED", "0")) or random.SystemRandom().randrange(
     1, 10**9
 )
 SERIES = 4  # kills in one directory, one after the other, where they are of chance
@@ -125,7 +125,7 @@ class Scene:
 @pytest.fixture(autouse=True)
 def seed() -> None:
     """Tell how to make the choices of this run again; shown when a test fails."""
-    print(f"CODEX_ACTORS_KILL_SEED={SEED}")  # noqa: T201 - what pytest captures
+    print(f"CODEX_ACTORS_TEST_KILL_SEED={SEED}")  # noqa: T201 - what pytest captures
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,22 @@ import stat
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
+from codex_actors.files.config_file import find_config_file
 from codex_actors.files.errors import StagingDirRefused
 from codex_actors.files.store.disk import Disk, staging_error
 from codex_actors.files.store.layout import DIRECTORY_MODE, FILE_MODE, Layout
 
-__all__ = ["STAGING_DIR_VARIABLE", "choose_staging_dir", "opening", "prepare_staging_dir"]
+__all__ = [
+    "DEFAULT_STAGING_DIR",
+    "STAGING_DIR_VARIABLE",
+    "choose_staging_dir",
+    "opening",
+    "prepare_staging_dir",
+]
 
 STAGING_DIR_VARIABLE = "CODEX_ACTORS_STAGING_DIR"
+DEFAULT_STAGING_DIR = Path("_build/codex_files")
 
-_DEFAULT = Path("_build/codex_files")
 _TAG = "CACHEDIR.TAG"
 _MARKS = {
     ".gitignore": b"*\n",
@@ -34,14 +41,20 @@ _MARKS = {
 def choose_staging_dir(
     configured: Path | None, environ: Mapping[str, str], cwd: Callable[[], Path] = Path.cwd
 ) -> Path:
-    """Return the staging directory, absolute: configured, of the environment, or the default.
+    """Return the staging directory, absolute.
 
-    Relative ones are taken under `cwd`. An empty variable counts as unset.
+    That is the configured one, else that of the environment, else that of the config file, which is
+    not read before, else the default. Relative ones are taken under `cwd`, those of the config file
+    under its directory. An empty variable counts as unset.
 
     Raises:
         StagingDirRefused: It is relative to a home or a working directory that is not there.
+        InvalidConfig: The config file cannot be used.
     """
-    chosen = configured or Path(environ.get(STAGING_DIR_VARIABLE) or _DEFAULT)
+    named = configured or environ.get(STAGING_DIR_VARIABLE) or None
+    chosen = DEFAULT_STAGING_DIR if named is None else Path(named)
+    if named is None and (file := find_config_file(environ, cwd)) is not None:
+        chosen = file.directory("staging_dir") or chosen
     try:
         chosen = chosen.expanduser()
     except RuntimeError as error:
