@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from codex_actors.cli.errors import SettingsError, Terminated, UsageError, print_error
 
@@ -29,6 +29,10 @@ app = App(
     version=lambda: version("codex-actors"),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    # An option that is there or not has no --no-...; what holds without one, its help says.
+    default_parameter=Parameter(negative=(), show_default=False),
+    group_arguments=Group("Arguments", sort_key=0),
+    group_parameters=Group("Options", sort_key=1),
 )
 # Named, not imported: `--help` should not wait for what it does not use.
 _VERBS = {
@@ -88,7 +92,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     except Exception as error:
         if not _is_expected(error):
             raise
-        print_error(error)
+        _print_failure(error)
         return _FAILED
     return result if isinstance(result, int) else _OK
 
@@ -99,6 +103,13 @@ def _open_missing_streams() -> None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
+
+
+def _print_failure(error: Exception) -> None:
+    """Show an error, with as much of it as the options ask for."""
+    from codex_actors.cli.output import print_failure  # noqa: PLC0415 - see `_is_expected`
+
+    print_failure(error)
 
 
 def _is_expected(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from codex_actors.cli.common import AsJson, StagingDir, with_files
+from codex_actors.cli.common import NO_OPTIONS, Common, nothing_staged, with_files
 from codex_actors.cli.errors import print_error
 from codex_actors.cli.output import human_bytes, print_attachments, print_json
 from codex_actors.files import CleanupReport, Files
@@ -12,9 +12,8 @@ from codex_actors.files import CleanupReport, Files
 
 def cleanup(
     *,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
-    staging_dir: StagingDir = None,
-    as_json: AsJson = False,
+    dry_run: Annotated[bool, Parameter(name=("--dry-run", "-n"))] = False,
+    common: Common = NO_OPTIONS,
 ) -> int:
     """Remove what has expired; the parameters as `cleanup --help` shows them.
 
@@ -27,8 +26,9 @@ def cleanup(
     async def work(tree: Files) -> CleanupReport:
         return await tree.force_cleanup(dry_run=dry_run)
 
-    report = with_files(staging_dir, work)
-    if as_json:
+    settings = common.load()
+    report = CleanupReport() if nothing_staged(settings) else with_files(settings, work)
+    if common.as_json:
         print_json({"dry_run": dry_run, **report.to_dict()})
     else:
         print_attachments(report.attachments, "nothing has expired")

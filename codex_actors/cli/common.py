@@ -1,58 +1,151 @@
 """What all verbs share: their common options, and how they run against the files."""
 
-import math
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import outcome
 import trio
-from cyclopts import Parameter, Token
+from attrs import frozen
+from cyclopts import Group, Parameter, Token
 
-from codex_actors.cli.errors import Terminated
-from codex_actors.files import Files, FilesConfig, open_files
+from codex_actors.cli import output
+from codex_actors.cli.errors import Terminated, UsageError, visible
+from codex_actors.cli.settings import Color, LogLevel, Settings, load_settings
+from codex_actors.cli.units import parse_seconds
+from codex_actors.files import Files, open_files
 
 T = TypeVar("T")
 
 
 def _seconds(_type: Any, tokens: Sequence[Token]) -> float:
-    """A time on the command line: seconds, or a number with s, m, h or d, or "inf"."""
     text = tokens[0].value
-    scale = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(text[-1:].lower())
     try:
-        value = float(text[:-1]) * scale if scale is not None else float(text)
-    except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise ValueError(f"{text!r} is not a time: give seconds, 90m, 12h, 7d or inf")
-    return value
+        return parse_seconds(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a time: {error}") from None
 
 
-Seconds = Annotated[float, Parameter(converter=_seconds, allow_leading_hyphen=True)]
-StagingDir = Annotated[
-    str | None,
-    Parameter(
-        name="--staging-dir",
-        help="Where staged files are kept. [default: $CODEX_ACTORS_STAGING_DIR, "
-        "or _build/codex_files]",
-    ),
-]
-AsJson = Annotated[
-    bool, Parameter(name="--json", negative="", help="Print one JSON document for programs.")
-]
+Seconds = Annotated[float, Parameter(converter=_seconds, allow_leading_hyphen=True, metavar="TIME")]
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
 
 
-def with_files(staging_dir: str | None, work: Callable[[Files], Awaitable[T]]) -> T:
+@Parameter(name="*", group=Group("Common options", sort_key=2))
+@frozen
+class Common:
+    """The options that every verb takes, spread over its command line."""
+
+    staging_dir: Annotated[
+        str | None,
+        Parameter(metavar="DIR", help="Where staged files are kept. [default: _build/codex_files]"),
+    ] = None
+    socket: Annotated[
+        str | None,
+        Parameter(metavar="PATH", help="The supervisor's socket, if not the directory's own."),
+    ] = None
+    config_file: Annotated[
+        str | None,
+        Parameter(
+            metavar="PATH", help="Settings to read. [default: codex_actors.toml, if it is there]"
+        ),
+    ] = None
+    as_json: Annotated[
+        bool, Parameter(name="--json", help="Print one JSON document for programs.")
+    ] = False
+    color: Annotated[
+        Color | None, Parameter(metavar="WHEN", help="Whether output is coloured.")
+    ] = None
+    quiet: Annotated[
+        bool, Parameter(name=("--quiet", "-q"), help="No progress and no notices on stderr.")
+    ] = False
+    verbose: Annotated[
+        int,
+        Parameter(
+            name=("--verbose", "-v"), count=True, help="Show what caused an error; -vv: where."
+        ),
+    ] = 0
+
+    def load(self, **flags: object) -> Settings:
+        """Return the settings that hold, and give output the look that they say.
+
+        Args:
+            flags: what options of the verb's own set, by key; None for what was not given.
+
+        Raises:
+            SettingsError: what is set makes no sense.
+        """
+        self.apply()
+        common = {
+            "staging_dir": self.staging_dir,
+            "socket": self.socket,
+            "config_file": self.config_file,
+            "color": self.color,
+        }
+        settings = load_settings({**common, **flags})
+        output.configure(color=settings.color, quiet=self.quiet, verbose=self.verbose)
+        return settings
+
+    def apply(self) -> None:
+        """Give output the look that the options say, for a verb that needs no settings."""
+        output.configure(color=self.color or "auto", quiet=self.quiet, verbose=self.verbose)
+
+    def log_level(self, settings: Settings) -> LogLevel:
+        """Return what is logged: less with -q, more with -v than the settings say."""
+        if self.quiet:
+            return "warning"
+        return "debug" if self.verbose else settings.log_level
+
+
+NO_OPTIONS = Common()
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask on the terminal whether to go on; blocks, so call it before anything runs.
+
+    Args:
+        question: what would happen, as a question.
+        yes: it was answered on the command line.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    if yes:
+        return True
+    # A closed stdin is None.
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{question} There is no terminal to answer at: pass --yes to go on")
+    sys.stderr.write(f"{visible(question)} [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        sys.stderr.write("\n")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def nothing_staged(settings: Settings) -> bool:
+    """Tell whether there is no staging directory, and say so; looking does not create one."""
+    try:
+        settings.staging_dir.lstat()
+    except FileNotFoundError:
+        output.notice(f"there is no directory {settings.staging_dir}, so nothing is staged there")
+        return True
+    except OSError:
+        return False  # whoever opens it tells what is wrong with it
+    return False
+
+
+def with_files(settings: Settings, work: Callable[[Files], Awaitable[T]]) -> T:
     """Open the files tree, do the work, close the tree; blocks.
 
     Raises:
         Terminated: a signal ended the work; the tree was closed all the same.
         FilesError: the files could not be opened, or what the work raised.
     """
-    return trio.run(_until_terminated, staging_dir, work)
+    return trio.run(_until_terminated, settings, work)
 
 
-async def _until_terminated(staging_dir: str | None, work: Callable[[Files], Awaitable[T]]) -> T:
+async def _until_terminated(settings: Settings, work: Callable[[Files], Awaitable[T]]) -> T:
     """Work to the end, or until a SIGTERM or SIGHUP cancels it.
 
     What is cancelled is the work, inside the tree: it gives its leases back to a registry
@@ -63,7 +156,7 @@ async def _until_terminated(staging_dir: str | None, work: Callable[[Files], Awa
     working = trio.CancelScope()
 
     async def main() -> None:
-        async with open_files(FilesConfig(staging_dir=staging_dir)) as files:
+        async with open_files(settings.files_config()) as files:
             with working:
                 results.append(await _capture(work(files)))
 

@@ -1,18 +1,20 @@
 """The verb `metrics`: what the staging directory holds."""
 
-from codex_actors.cli.common import AsJson, StagingDir, with_files
+from codex_actors.cli.common import NO_OPTIONS, Common, nothing_staged, with_files
 from codex_actors.cli.output import human_bytes, print_json, print_table
 from codex_actors.files import Files, Metrics
 
 
-def metrics(*, staging_dir: StagingDir = None, as_json: AsJson = False) -> int:
+def metrics(*, common: Common = NO_OPTIONS) -> int:
     """Show counts and sizes."""
 
     async def work(tree: Files) -> Metrics:
         return await tree.metrics()
 
-    figures = with_files(staging_dir, work).to_dict()
-    if as_json:
+    settings = common.load()
+    found = Metrics() if nothing_staged(settings) else with_files(settings, work)
+    figures = found.to_dict()
+    if common.as_json:
         print_json({"metrics": figures})
         return 0
     print_table(

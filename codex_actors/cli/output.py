@@ -1,20 +1,26 @@
 """How results look: tables for people, one JSON document for programs.
 
 Every document carries `schema`, which changes when a program that reads it would break.
+Colour, quiet and verbose are those of the process: `configure` is told once, by the common
+options, and all that is printed goes through here.
 """
 
 import json
 import math
+import os
 import sys
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, Protocol, cast
 
+from attrs import define
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from codex_actors.cli.errors import visible
+from codex_actors.cli.errors import print_error, visible
 from codex_actors.files import Attachment
 
 SCHEMA = 1
@@ -23,6 +29,118 @@ _STEP = 1024
 _SHORT = 12
 _GAP = "  "
 _UNLIMITED = 10_000
+_WHERE = 2  # so many -v ask for tracebacks
+
+
+@define
+class _Look:
+    """How output looks in this process."""
+
+    color: Literal["auto", "always", "never"] = "auto"
+    quiet: bool = False
+    verbose: int = 0
+
+
+_look = _Look()
+
+
+def configure(*, color: Literal["auto", "always", "never"], quiet: bool, verbose: int) -> None:
+    """Choose how all that is printed from now on looks.
+
+    Args:
+        color: "auto" colours a terminal that can show it, and heeds NO_COLOR and FORCE_COLOR.
+        quiet: neither progress nor notices.
+        verbose: how much of an error is shown: 1 what caused it, 2 where.
+    """
+    _look.color, _look.quiet, _look.verbose = color, quiet, verbose
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return what to print on in colour, if that is wanted."""
+    color = _look.color
+    if color == "auto" and os.environ.get("NO_COLOR"):
+        color = "never"
+    if color == "never":
+        # Without colours there is no bold, either: nothing is sent but text.
+        return Console(stderr=stderr, highlight=False, color_system=None)
+    if color == "auto":
+        return Console(stderr=stderr, highlight=False)
+    forced = Console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
+    if forced.color_system is not None:
+        return forced
+    return Console(  # TERM says that it has none
+        stderr=stderr,
+        highlight=False,
+        force_terminal=True,
+        no_color=False,
+        color_system="standard",
+    )
+
+
+def is_live(stream: Any) -> bool:
+    """Tell whether a stream is a terminal where lines can be drawn over, not a log or a pipe."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+
+
+class Status(Protocol):
+    """What is going on, on the last line of the terminal."""
+
+    def update(self, status: str) -> None:
+        """Show something else."""
+        ...
+
+
+class _Unseen:
+    """Shows nothing."""
+
+    def update(self, status: str) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def _no_status() -> Generator[Status]:
+    yield _Unseen()
+
+
+def status(text: str) -> AbstractContextManager[Status]:
+    """Show what is going on while a block runs, if stderr is a terminal and nobody said quiet."""
+    if _look.quiet or not is_live(sys.stderr):
+        return _no_status()
+    return console(stderr=True).status(text)
+
+
+def notice(text: str) -> None:
+    """Print what is good to know and no error, as one line on stderr; nothing with quiet."""
+    if not _look.quiet:
+        print_error(text)
+
+
+def print_failure(error: BaseException) -> None:
+    """Print an error as one line on stderr; with -v what caused it, with -vv where."""
+    print_error(error)
+    if _look.verbose >= _WHERE:
+        sys.stderr.write(visible("".join(traceback.format_exception(error))))
+    elif _look.verbose:
+        for cause in _causes(error):
+            print_error(f"caused by {type(cause).__name__}: {cause}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give what an error came from, the nearest first, as a traceback would."""
+    seen = {id(error)}
+    pending = [error]
+    while pending:
+        at = pending.pop()
+        if at is not error:
+            yield at
+        below: list[BaseException] = []
+        if isinstance(at, BaseExceptionGroup):
+            below += cast("BaseExceptionGroup[BaseException]", at).exceptions
+        cause = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+        if cause is not None:
+            below.insert(0, cause)
+        pending += [each for each in reversed(below) if id(each) not in seen]
+        seen |= {id(each) for each in below}
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -38,21 +156,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
     nothing is cut to its width.
     """
     lines = [tuple(visible(cell) for cell in row) for row in rows]
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _UNLIMITED
+    out = console()
+    if not sys.stdout.isatty():
+        out.width = _UNLIMITED
     if not lines:
-        console.print(Text(empty), soft_wrap=True)
+        out.print(Text(empty), soft_wrap=True)
         return
     titles = [column.removeprefix(">") for column in columns]
     widths = [max(map(cell_len, cells)) for cells in zip(titles, *lines, strict=True)]
     # Where the terminal is too narrow the first column, the name, gives way.
     others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
-    widths[0] = max(_SHORT, min(widths[0], console.width - others))
+    widths[0] = max(_SHORT, min(widths[0], out.width - others))
     right = [column.startswith(">") for column in columns]
     for line, style in [(titles, "bold"), *((line, "") for line in lines)]:
         cells = (_fit(*cell) for cell in zip(line, widths, right, strict=True))
-        console.print(Text(_GAP.join(cells).rstrip(), style=style), soft_wrap=True)
+        out.print(Text(_GAP.join(cells).rstrip(), style=style), soft_wrap=True)
 
 
 def _fit(text: str, width: int, right: bool) -> str:  # noqa: FBT001 - one of a cell's three parts

@@ -5,25 +5,23 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from codex_actors.cli.common import AsJson, Seconds, StagingDir, with_files
-from codex_actors.cli.errors import UsageError, print_error, visible
-from codex_actors.cli.output import print_attachments, print_json
+from codex_actors.cli.common import NO_OPTIONS, Common, Seconds, with_files
+from codex_actors.cli.errors import UsageError, visible
+from codex_actors.cli.output import print_attachments, print_failure, print_json, status
 from codex_actors.files import Attachment, Files, FilesError
 
 
 def stage(
-    files: Annotated[list[Path], Parameter(name="FILE", negative="", consume_multiple=True)],
+    files: Annotated[list[Path], Parameter(name="FILE", consume_multiple=True)],
     /,
     *,
-    name: str | None = None,
+    name: Annotated[str | None, Parameter(metavar="NAME")] = None,
     ttl: Seconds | None = None,
-    persist: Annotated[bool, Parameter(negative="")] = False,
-    content_type: str | None = None,
-    verify: Annotated[bool, Parameter(negative="")] = False,
-    staging_dir: StagingDir = None,
-    as_json: AsJson = False,
+    persist: bool = False,
+    content_type: Annotated[str | None, Parameter(metavar="TYPE")] = None,
+    verify: bool = False,
+    common: Common = NO_OPTIONS,
 ) -> int:
     """Stage files; the parameters as `stage --help` shows them.
 
@@ -34,7 +32,7 @@ def stage(
     name
         What to call it, if there is one FILE; the file's own name otherwise.
     ttl
-        How long to keep it: seconds, 90m, 12h, 7d or inf. The default is 24h.
+        How long to keep it: seconds, 90m, 12h, 7d or inf; 24h, unless the settings say otherwise.
     persist
         Keep it until it is removed by hand.
     content_type
@@ -49,7 +47,7 @@ def stage(
 
     async def work(tree: Files) -> None:
         for path in files:
-            with Console(stderr=True).status(f"staging {visible(str(path))}"):
+            with status(f"staging {visible(str(path))}"):
                 try:
                     attachment = await tree.stage(
                         path,
@@ -61,12 +59,12 @@ def stage(
                     )
                 except FilesError as error:
                     errors.append(str(error))
-                    print_error(error)
+                    print_failure(error)
                 else:
                     staged.append(attachment)
 
-    with_files(staging_dir, work)
-    if as_json:
+    with_files(common.load(), work)
+    if common.as_json:
         print_json({"attachments": [each.to_dict() for each in staged], "errors": errors})
     elif staged:
         print_attachments(staged, "")

@@ -209,10 +209,12 @@ async def test_an_empty_staging_directory_is_no_directory(tmp_path: Path) -> Non
     command_line = CommandLine(tmp_path)
     mode = tmp_path.stat().st_mode
 
-    unset = await command_line.run("list", env={"CODEX_ACTORS_STAGING_DIR": ""})
-    empty = await command_line.run("list", "--staging-dir", "")
+    (tmp_path / "a.txt").touch()
 
-    assert (unset.code, empty.code) == (0, 1)
+    unset = await command_line.run("stage", "a.txt", env={"CODEX_ACTORS_STAGING_DIR": ""})
+    empty = await command_line.run("stage", "a.txt", "--staging-dir", "")
+
+    assert (unset.code, empty.code) == (0, 2)
     assert len(empty.err.splitlines()) == 1
     assert tmp_path.stat().st_mode == mode
     assert not (tmp_path / ".gitignore").exists()
