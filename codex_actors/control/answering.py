@@ -1,0 +1,43 @@
+"""Owns the way from what came over the wire to a handler, and from its error to an answer.
+
+Invariant: what a caller can act on becomes a `RequestFailed`; a defect passes as it is, for the
+server to report. Must not know connections.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from codex_actors import ActorError
+from codex_actors.codex import CodexError
+from codex_actors.control.errors import RequestFailed
+from codex_actors.control.handlers import dispatch
+from codex_actors.control.messages import InvalidParams, UnknownMethod, parse_request
+from codex_actors.control.service import Notify, Service
+from codex_actors.files import FilesError
+
+__all__ = ["Answer", "answering"]
+
+Answer = Callable[[str, object, Notify], Awaitable[dict[str, Any]]]
+
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+
+
+def answering(service: Service) -> Answer:
+    """Return what answers a request, given its method, its parameters and whom to notify."""
+
+    async def answer(method: str, params: object, notify: Notify) -> dict[str, Any]:
+        try:
+            request = parse_request(method, params)
+        except UnknownMethod as error:
+            raise RequestFailed(str(error), METHOD_NOT_FOUND, "UnknownMethod") from None
+        except InvalidParams as error:
+            raise RequestFailed(str(error), INVALID_PARAMS, "InvalidParams") from None
+        try:
+            return await dispatch(service, request, notify)
+        except RequestFailed:
+            raise
+        except (ActorError, FilesError, CodexError, OSError, ValueError) as error:
+            raise RequestFailed(str(error), kind=type(error).__name__) from error
+
+    return answer

@@ -1,0 +1,83 @@
+"""Owns what has happened lately in a supervisor process: the last events, of its tree and files.
+
+Invariant: numbered without gaps from 1, bounded; whoever follows is told each once, in order. Must
+not know who asks.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from codex_actors import Event as TreeEvent
+from codex_actors.files import Event as FileEvent
+
+__all__ = ["History", "Record", "matches"]
+
+KEPT = 1_000
+
+Record = dict[str, Any]
+Follower = Callable[[Record], object]
+
+
+class History:
+    """The last events, and those who follow."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._records: deque[Record] = deque(maxlen=kept)
+        self._followers: dict[object, Follower] = {}
+        self._number = 0
+
+    def add_tree_event(self, event: TreeEvent) -> None:
+        """Remember what happened in the supervision tree; an event handler."""
+        self._add(event.kind, str(event), event.to_dict())
+
+    def add_file_event(self, event: FileEvent) -> None:
+        """Remember what happened to files; an event handler."""
+        self._add(event.name, str(event), event.to_dict())
+
+    def records(
+        self, *, last: int | None = None, after: int | None = None, kinds: tuple[str, ...] = ()
+    ) -> list[Record]:
+        """Return those that are kept, the oldest first.
+
+        Args:
+            last: How many at most.
+            after: Only those with a higher number.
+            kinds: See `matches`.
+        """
+        found = [
+            record
+            for record in self._records
+            if (after is None or record["seq"] > after) and matches(record["kind"], kinds)
+        ]
+        return found if last is None else found[max(0, len(found) - last) :]
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """Call `follower`, which must not raise, with every record from now on.
+
+        Returns:
+            What ends that.
+        """
+        key = object()
+        self._followers[key] = follower
+
+        def unfollow() -> None:
+            self._followers.pop(key, None)
+
+        return unfollow
+
+    def _add(self, kind: str, text: str, data: dict[str, Any]) -> None:
+        self._number += 1
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record = {**data, "seq": self._number, "time": now, "kind": kind, "text": text}
+        self._records.append(record)
+        for follower in tuple(self._followers.values()):
+            follower(record)
+
+
+def matches(kind: str, kinds: tuple[str, ...]) -> bool:
+    """Whether a kind is one of those wanted, or begins with one and a dot or an underscore."""
+    return not kinds or any(
+        kind == wanted or kind.startswith((f"{wanted}.", f"{wanted}_")) for wanted in kinds
+    )
