@@ -3,6 +3,10 @@
 import signal
 import sys
 
+from codex_actors.telemetry.text import one_line, visible
+
+__all__ = ["SettingsError", "Terminated", "UsageError", "print_error", "visible"]
+
 
 class UsageError(Exception):
     """The command line does not make sense; exit code 2."""
@@ -22,11 +26,4 @@ class Terminated(Exception):
 
 def print_error(message: object) -> None:
     """Print what went wrong, and the way out, as one line on stderr."""
-    sys.stderr.write(f"codex-actors: {' '.join(visible(str(message)).split())}\n")
-
-
-def visible(text: str) -> str:
-    """Text without what would steer a terminal: names come from strangers."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text
-    )
+    sys.stderr.write(f"codex-actors: {one_line(str(message))}\n")

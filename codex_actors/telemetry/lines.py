@@ -1,0 +1,103 @@
+"""Owns how what happened looks on a line: as text for people, as JSON for programs.
+
+Invariant: pure; one record is one line (in text, a traceback follows it, indented); a line can
+always be encoded, steers no terminal, and as JSON is one valid document. Must not know where it
+goes.
+"""
+
+import json
+import math
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias, cast
+
+from attrs import field, frozen
+
+from codex_actors.telemetry.levels import Level
+from codex_actors.telemetry.text import one_line, visible
+
+__all__ = ["LogFormat", "Record", "as_json", "as_text", "format_record", "traceback_of"]
+
+LogFormat: TypeAlias = Literal["text", "json"]
+
+# A traceback of a recursion has a thousand frames; the first and the last tell.
+_FRAMES = 32
+_MOST = 16 * 1024
+
+
+@frozen(kw_only=True)
+class Record:
+    """Something to log.
+
+    Attributes:
+        time: When, seconds since the epoch.
+        level: What it is worth.
+        event: What kind of thing it is, dotted or with underscores.
+        message: One line about it.
+        fields: What programs want to know of it.
+        traceback: Where it went wrong, "" when it did not.
+    """
+
+    time: float
+    level: Level
+    event: str
+    message: str
+    fields: Mapping[str, Any] = field(factory=dict[str, Any])
+    traceback: str = ""
+
+
+def format_record(record: Record, form: LogFormat) -> str:
+    """Return the line of a record, its end included."""
+    return as_json(record) if form == "json" else as_text(record)
+
+
+def as_text(record: Record) -> str:
+    """Return a line for people."""
+    line = f"{_moment(record.time)} {record.level.name.lower():7} {one_line(record.message)}\n"
+    if not record.traceback:
+        return line
+    return line + "".join(f"    {visible(each)}\n" for each in record.traceback.splitlines())
+
+
+def as_json(record: Record) -> str:
+    """Return a line for programs; what the record says of itself comes before its fields."""
+    document = {
+        **record.fields,
+        "time": _moment(record.time),
+        "level": record.level.name.lower(),
+        "event": record.event,
+        "message": record.message,
+    }
+    if record.traceback:
+        document["traceback"] = record.traceback
+    return json.dumps(_plain(document)) + "\n"
+
+
+def traceback_of(error: BaseException | None) -> str:
+    """Return where an error was raised, with its causes; bounded, "" for none."""
+    if error is None or error.__traceback__ is None:
+        return ""
+    text = "".join(traceback.format_exception(error, limit=_FRAMES))
+    return text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[...]\n{text[-_MOST // 2 :]}"
+
+
+def _moment(time: float) -> str:
+    moment = datetime.fromtimestamp(time, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    """Return what JSON has, of what events carry; numbers that JSON has not become text."""
+    match value:
+        case None | bool() | str() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value).replace("inf", "infinity")
+        case Mapping():
+            pairs = cast("Mapping[object, object]", value)
+            return {str(key): _plain(each) for key, each in pairs.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(each) for each in cast("list[object]", value)]
+        case _:
+            return str(value)
