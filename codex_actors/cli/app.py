@@ -7,12 +7,14 @@
 import os
 import sys
 from importlib.metadata import version
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from codex_actors.cli.errors import SettingsError, Terminated, UsageError, print_error
+from codex_actors.cli.verbs import FAMILIES, GROUPS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,8 @@ _BY_SIGNAL = 128
 
 app = App(
     name="codex-actors",
-    help="Stage files and attach them to codex turns, supervised: nothing is lost or leaked.",
+    help="Stage files and attach them to codex turns, supervised: nothing is lost or leaked.\n\n"
+    "codex-actors COMMAND --help tells more about a command.",
     version=lambda: version("codex-actors"),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
@@ -33,37 +36,30 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=False),
     group_arguments=Group("Arguments", sort_key=0),
     group_parameters=Group("Options", sort_key=1),
+    group_commands=Group("Help", sort_key=len(GROUPS)),
 )
-# Named, not imported: `--help` should not wait for what it does not use.
-_VERBS = {
-    "stage": (
-        "codex_actors.cli.stage:stage",
-        (
-            "Stage files: copy them, checksummed and deduplicated, for a limited time.\n\n"
-            "Files that cannot be staged are named on stderr, the others are staged all the same; "
-            "the exit code is 1 then."
-        ),
-    ),
-    "list": ("codex_actors.cli.list_:list_", "List what is staged, the oldest first."),
-    "metrics": (
-        "codex_actors.cli.metrics:metrics",
-        "Show counts and sizes: attachments, blobs, what deduplication saves, leases.",
-    ),
-    "cleanup": (
-        "codex_actors.cli.cleanup:cleanup",
-        "Remove what has expired and nobody uses, and the debris of dead processes.",
-    ),
-    "exec": (
-        "codex_actors.cli.exec:exec_",
-        (
-            "Run one codex turn; every attached file arrives, or the turn is refused.\n\n"
-            "Images are sent as images. Any other file is named in the prompt, with a path that "
-            "the agent can read while the turn runs."
-        ),
-    ),
-}
-for _name, (_function, _help) in _VERBS.items():
-    app.command(_function, name=_name, help=_help)
+_GROUPS = {name: Group(name, sort_key=place) for place, name in enumerate(GROUPS)}
+
+
+def _register() -> None:
+    """Give the application its verbs."""
+    families: dict[str, App] = {"": app}
+    for name, (group, text) in FAMILIES.items():
+        families[name] = App(name=name, group=_GROUPS[group], help=text, version_flags=[])
+        app.command(families[name])
+    for place, verb in enumerate(VERBS):
+        family, _, name = verb.name.rpartition(" ")
+        families[family].command(
+            verb.function,
+            name=name,
+            group=_GROUPS[verb.group],
+            help=cleandoc(verb.help),
+            sort_key=place,
+            usage=f"Usage: codex-actors {verb.name} {verb.usage}",
+        )
+
+
+_register()
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:

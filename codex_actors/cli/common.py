@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import outcome
@@ -27,6 +28,13 @@ def _seconds(_type: Any, tokens: Sequence[Token]) -> float:
         raise ValueError(f"{text!r} is not a time: {error}") from None
 
 
+def _executable(_type: Any, tokens: Sequence[Token]) -> Path:
+    """A name to search for stays one; as a path, "./codex" would become one."""
+    text = tokens[0].value
+    return Path(text).absolute() if "/" in text and not text.startswith("~") else Path(text)
+
+
+Executable = Annotated[Path, Parameter(converter=_executable, metavar="PATH")]
 Seconds = Annotated[float, Parameter(converter=_seconds, allow_leading_hyphen=True, metavar="TIME")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")]
 
@@ -37,15 +45,15 @@ class Common:
     """The options that every verb takes, spread over its command line."""
 
     staging_dir: Annotated[
-        str | None,
+        Path | None,
         Parameter(metavar="DIR", help="Where staged files are kept. [default: _build/codex_files]"),
     ] = None
     socket: Annotated[
-        str | None,
+        Path | None,
         Parameter(metavar="PATH", help="The supervisor's socket, if not the directory's own."),
     ] = None
     config_file: Annotated[
-        str | None,
+        Path | None,
         Parameter(
             metavar="PATH", help="Settings to read. [default: codex_actors.toml, if it is there]"
         ),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from attrs import asdict
 from cyclopts import Parameter
 
-from codex_actors.cli.common import NO_OPTIONS, Common, Seconds, with_files
+from codex_actors.cli.common import NO_OPTIONS, Common, Executable, Seconds, with_files
 from codex_actors.cli.errors import UsageError, visible
 from codex_actors.cli.executable import codex_executable
 from codex_actors.cli.output import print_json, status
@@ -34,7 +34,7 @@ def exec_(
     ] = None,
     ephemeral: bool = False,
     timeout: Seconds | None = None,
-    codex: Annotated[str | None, Parameter(metavar="PATH")] = None,
+    codex: Executable | None = None,
     common: Common = NO_OPTIONS,
 ) -> int:
     """Run one codex turn; the parameters as `exec --help` shows them.

@@ -1,9 +1,13 @@
 """What the tests of the command line share: running it as a user does, in a process."""
 
+import codecs
 import json
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +77,61 @@ class CommandLine:
             and path.name != "CACHEDIR.TAG"
             and not path.name.startswith((".", "manifest"))
         )
+
+
+class Terminal:
+    """A terminal that a process runs at, from the side of who sits there."""
+
+    def __init__(self, stream: trio.lowlevel.FdStream, process: trio.Process) -> None:
+        self._stream = stream
+        self.process = process
+        self.shown = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    async def type(self, text: str) -> None:
+        """Press these keys."""
+        await self._stream.send_all(text.encode())
+
+    async def wait_for(self, text: str) -> None:
+        """Wait until a text is shown; what was shown up to it is forgotten."""
+        with trio.fail_after(60):
+            while text not in self.shown:
+                assert await self._read(), f"the process ended without {text!r}: {self.shown!r}"
+        self.shown = self.shown.partition(text)[2]
+
+    async def wait(self) -> int:
+        """Read all that is shown until the process has ended; its exit code."""
+        with trio.fail_after(60):
+            while await self._read():
+                pass
+            return await self.process.wait()
+
+    async def _read(self) -> bool:
+        """Read some of it; tell whether there may be more."""
+        try:
+            part = await self._stream.receive_some()
+        except trio.BrokenResourceError:
+            part = b""  # Linux says EIO when the last process has left the terminal
+        self.shown += self._decoder.decode(part)
+        return bool(part)
+
+
+@asynccontextmanager
+async def open_terminal(
+    command: Sequence[str | Path], directory: Path, env: Mapping[str, str]
+) -> AsyncGenerator[Terminal]:
+    """Run a command at a terminal of its own; it is killed when the block is left."""
+    ours, theirs = pty.openpty()
+    async with trio.lowlevel.FdStream(ours) as stream:
+        try:
+            process = await trio.lowlevel.open_process(
+                command, cwd=directory, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+            )
+        finally:
+            os.close(theirs)
+        try:
+            yield Terminal(stream, process)
+        finally:
+            process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()

@@ -1,14 +1,12 @@
 """What all verbs share: settings, colour, quiet and verbose, and looking without creating."""
 
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import trio
-from cli_support import CommandLine
+from cli_support import CommandLine, open_terminal
 
 ASK = """
 import sys
@@ -144,52 +142,28 @@ async def test_progress_is_for_terminals_and_not_for_quiet(tmp_path: Path, quiet
 async def on_a_terminal(
     command_line: CommandLine, *arguments: str, env: dict[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run it with a terminal for stdout and stderr; what the terminal was sent."""
-    return await in_a_terminal(
-        [sys.executable, "-m", "codex_actors", *arguments],
-        command_line.directory,
-        command_line.environment({"TERM": "xterm", **(env or {})}),
-    )
-
-
-async def in_a_terminal(
-    command: list[str], cwd: Path, env: dict[str, str], typed: bytes | None = None
-) -> tuple[int, str]:
-    """Run a command on a terminal of its own, and type; its exit code and what was shown."""
-    ours, theirs = pty.openpty()
-    shown = b""
-    try:
-        process = await trio.lowlevel.open_process(
-            command, cwd=cwd, env=env, stdin=theirs, stdout=theirs, stderr=theirs
-        )
-        if typed is not None:
-            os.write(ours, typed)
-    finally:
-        os.close(theirs)
-    async with trio.lowlevel.FdStream(ours) as stream:
-        with trio.fail_after(60):
-            try:
-                async for part in stream:
-                    shown += part
-            except trio.BrokenResourceError:
-                pass  # Linux says EIO when the last process has left the terminal
-            code = await process.wait()
-    return code, shown.decode()
+    """Run it at a terminal; its exit code and what was shown."""
+    command = [sys.executable, "-m", "codex_actors", *arguments]
+    environment = command_line.environment({"TERM": "xterm", **(env or {})})
+    async with open_terminal(command, command_line.directory, environment) as terminal:
+        return await terminal.wait(), terminal.shown
 
 
 @pytest.mark.parametrize(
     ("typed", "answer"),
-    [(b"y\n", "True"), (b"yes\n", "True"), (b"\n", "False"), (b"\x04", "False")],
+    [("y\n", "True"), ("yes\n", "True"), ("\n", "False"), ("\x04", "False")],
 )
-async def test_who_sits_at_a_terminal_is_asked(tmp_path: Path, typed: bytes, answer: str) -> None:
+async def test_who_sits_at_a_terminal_is_asked(tmp_path: Path, typed: str, answer: str) -> None:
     """Anything but yes is no, Ctrl-D too."""
     env = CommandLine(tmp_path).environment()
 
-    code, shown = await in_a_terminal([sys.executable, "-c", ASK], tmp_path, env, typed)
+    async with open_terminal([sys.executable, "-c", ASK], tmp_path, env) as terminal:
+        await terminal.wait_for("Forget all of it? [y/N]")
+        await terminal.type(typed)
+        code = await terminal.wait()
 
     assert code == 0
-    assert "Forget all of it? [y/N]" in shown
-    assert shown.split()[-1] == answer
+    assert terminal.shown.split()[-1] == answer
 
 
 async def test_nobody_is_asked_without_a_terminal(tmp_path: Path) -> None:

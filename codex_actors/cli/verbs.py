@@ -1,0 +1,102 @@
+"""The table of verbs: what each does, as help says it, and where it lives.
+
+The functions are named, not imported: `--help` should not wait for what it does not use.
+"""
+
+from attrs import frozen
+
+_FILES = "Files"
+_PROGRAM = "This program"
+GROUPS = (_FILES, _PROGRAM)
+
+
+@frozen
+class Verb:
+    """One verb.
+
+    Attributes:
+        name: as it is typed; two words for a verb of a group of verbs.
+        function: "module:name" of what runs it.
+        group: the heading that `--help` shows it under.
+        help: a first line for the list of verbs, and what else its own help says.
+        usage: its arguments, where the options' own help does not say it all.
+    """
+
+    name: str
+    function: str
+    group: str
+    help: str
+    usage: str = "[OPTIONS]"
+
+
+VERBS = (
+    Verb(
+        "stage",
+        "codex_actors.cli.stage:stage",
+        _FILES,
+        """Stage files: copy them, checksummed, once each, for a limited time.
+
+        A file that cannot be staged is named on stderr, and the others are staged all the same;
+        the exit code is 1 then.
+        """,
+        "[OPTIONS] FILE...",
+    ),
+    Verb("list", "codex_actors.cli.list_:list_", _FILES, "List what is staged, oldest first."),
+    Verb(
+        "exec",
+        "codex_actors.cli.exec:exec_",
+        _FILES,
+        """Run one codex turn with files attached.
+
+        Images are sent as images. Any other file is named in the prompt, with a path that the
+        agent can read while the turn runs. A file that would not arrive refuses the turn.
+        """,
+        "PROMPT [OPTIONS]",
+    ),
+    Verb(
+        "cleanup",
+        "codex_actors.cli.cleanup:cleanup",
+        _FILES,
+        """Remove what has expired, and what dead processes left.
+
+        What is in use stays until nobody uses it. A supervisor does this by itself.
+        """,
+    ),
+    Verb(
+        "metrics",
+        "codex_actors.cli.metrics:metrics",
+        _FILES,
+        "Show counts and sizes of what is staged.",
+    ),
+    Verb(
+        "config show",
+        "codex_actors.cli.config:show",
+        _PROGRAM,
+        """Show every setting, and where its value comes from.
+
+        A flag comes before the environment (CODEX_ACTORS_MAX_BYTES for max_bytes), that before
+        codex_actors.toml in the working directory, that before the default. Times are 90s, 5m,
+        12h, 7d or inf, sizes 500K, 10MiB, 2G or inf.
+        """,
+    ),
+    Verb(
+        "completion",
+        "codex_actors.cli.completion:completion",
+        _PROGRAM,
+        """Print a script that completes verbs and options in a shell.
+
+        - bash, in ~/.bashrc: eval "$(codex-actors completion bash)"
+        - zsh, in ~/.zshrc after compinit: eval "$(codex-actors completion zsh)"
+        - fish, once: codex-actors completion fish >~/.config/fish/completions/codex-actors.fish
+        """,
+        "bash|zsh|fish",
+    ),
+    Verb(
+        "version",
+        "codex_actors.cli.version:version",
+        _PROGRAM,
+        "Show the versions of this program and of what it runs on.",
+    ),
+)
+# Verbs of two words, by the first one.
+FAMILIES = {"config": (_PROGRAM, "Show the settings.")}
