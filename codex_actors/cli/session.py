@@ -1,0 +1,169 @@
+"""How a verb reaches whom it asks: the supervisor that runs, or a tree of files in this process.
+
+A verb is written once, against a `Session`; it does not learn which of the two answers.
+"""
+
+import os
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import outcome
+import trio
+
+from codex_actors.cli.common import nothing_staged
+from codex_actors.cli.errors import SettingsError, Terminated
+from codex_actors.cli.settings import Settings
+from codex_actors.control.address import choose_address
+from codex_actors.control.client import open_client
+from codex_actors.control.errors import NotRunning
+from codex_actors.control.local import LocalSession
+from codex_actors.control.messages import Hello
+from codex_actors.control.service import Service
+from codex_actors.control.session import Session
+from codex_actors.files import open_files
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+Work = Callable[[S], Awaitable[T]]
+
+# Seconds in which a supervisor answers what takes no time, or counts as unreachable.
+PATIENCE = 10.0
+
+
+def with_supervisor(settings: Settings, work: Work[Session, T]) -> T:
+    """Ask the supervisor that runs; blocks.
+
+    Raises:
+        NotRunning: there is none.
+        Unreachable: it does not answer.
+        Terminated: a signal ended the work.
+        RequestFailed: what was asked for failed.
+    """
+    opener: AbstractAsyncContextManager[Session] = open_client(address(settings), timeout=PATIENCE)
+    return trio.run(_until_terminated, opener, work)
+
+
+def with_session(settings: Settings, work: Work[Session, T], *, empty: T | None = None) -> T:
+    """Ask the supervisor that runs, else a tree of files opened for this; blocks.
+
+    Args:
+        settings: which staging directory, which socket.
+        work: what to ask.
+        empty: the result when no supervisor runs and there is no staging directory, for verbs that
+            only look: looking creates none.
+
+    Raises:
+        NotRunning: none runs at the socket that a flag names.
+        Unreachable: one runs, but does not answer.
+        Terminated: a signal ended the work; the tree was closed all the same.
+        RequestFailed, FilesError, CodexError: what was asked for failed.
+    """
+
+    async def ask(session: Session | None) -> T:
+        if session is None:
+            assert empty is not None  # noqa: S101 - tells the type checkers
+            return empty
+        return await work(session)
+
+    opener = _open_session(settings, looks=empty is not None)
+    return trio.run(_until_terminated, opener, ask)
+
+
+def address(settings: Settings) -> Path:
+    """Return where the supervisor of these settings listens, if it runs.
+
+    Raises:
+        AddressRefused: the path cannot be a socket's.
+    """
+    return choose_address(settings.staging_dir, settings.socket)
+
+
+@asynccontextmanager
+async def _open_session(settings: Settings, *, looks: bool) -> AsyncGenerator[Session | None]:
+    """Open a session with whoever has the files; None when there are no files to look at."""
+    async with AsyncExitStack() as stack:
+        session: Session | None = None
+        try:
+            session = await stack.enter_async_context(
+                open_client(address(settings), timeout=PATIENCE)
+            )
+        except NotRunning:
+            if settings.sources["socket"].startswith("flag"):
+                raise
+        if session is not None and not await _has_files(session, settings):
+            await stack.aclose()
+            session = None
+        if session is None and not (looks and nothing_staged(settings)):
+            files = await stack.enter_async_context(open_files(settings.files_config()))
+            service = Service(staging_dir=settings.staging_dir)
+            service.open(files.supervisor, files)
+            session = LocalSession(service)
+        yield session
+
+
+async def _has_files(session: Session, settings: Settings) -> bool:
+    """Whether a supervisor runs the files of these settings, and not only trees of a user's.
+
+    Raises:
+        SettingsError: it runs others, and somebody said which are meant.
+    """
+    hello = await session.request(Hello(), timeout=PATIENCE)
+    theirs = hello["staging_dir"]
+    if theirs is None:
+        return False
+    if settings.sources["staging_dir"] != "default" and not _is_same(theirs, settings.staging_dir):
+        raise SettingsError(
+            f"the supervisor at {hello['socket']} keeps its files in {theirs}, not in"
+            f" {settings.staging_dir}: leave out one of --socket and --staging-dir"
+        )
+    return True
+
+
+def _is_same(one: str, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+async def _until_terminated(
+    opener: AbstractAsyncContextManager[S], work: Callable[[S], Awaitable[T]]
+) -> T:
+    """Work to the end, or until a SIGTERM or SIGHUP cancels it.
+
+    What is cancelled is the work, inside of what was opened for it: a tree of our own still has
+    its registry then, which gets its leases back, and stops in order afterwards.
+    """
+    received: list[int] = []
+    results: list[outcome.Maybe[T]] = []
+    working = trio.CancelScope()
+
+    async def main() -> None:
+        async with opener as opened:
+            with working:
+                results.append(await _capture(work(opened)))
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                async for number in signals:
+                    received.append(number)
+                    working.cancel()
+
+            nursery.start_soon(listen)
+            done = await _capture(main())
+            nursery.cancel_scope.cancel()
+    done.unwrap()
+    if results:
+        return results[0].unwrap()
+    raise Terminated(received[0])
+
+
+async def _capture(work: Awaitable[T]) -> outcome.Maybe[T]:
+    """The result as a value, so that no nursery wraps its error; cancellations pass."""
+    try:
+        return outcome.Value(await work)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised again by who unwraps
+        return outcome.Error(error)
