@@ -1,6 +1,7 @@
 """The application: its verbs, and what its exit codes mean.
 
 0 it worked; 1 it did not, and stderr says why and what to do; 2 it was asked wrongly;
+3 no supervisor runs; 4 one does, but does not answer; 5 a part of it worked; 75 another one lives;
 130 it was interrupted, 143 and 129 it was terminated or hung up on; cleanup has run then.
 """
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _OK = 0
 _FAILED = 1
 _USAGE = 2
+_NOT_RUNNING = 3
+_UNREACHABLE = 4
+_HELD = 75
 _INTERRUPTED = 130
 _BY_SIGNAL = 128
 
@@ -86,10 +90,11 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     except Exception as error:
-        if not _is_expected(error):
+        code = _exit_code(error)
+        if code is None:
             raise
         _print_failure(error)
-        return _FAILED
+        return code
     return result if isinstance(result, int) else _OK
 
 
@@ -103,16 +108,32 @@ def _open_missing_streams() -> None:
 
 def _print_failure(error: Exception) -> None:
     """Show an error, with as much of it as the options ask for."""
-    from codex_actors.cli.output import print_failure  # noqa: PLC0415 - see `_is_expected`
+    from codex_actors.cli.output import print_failure  # noqa: PLC0415 - see `_exit_code`
 
     print_failure(error)
 
 
-def _is_expected(error: Exception) -> bool:
-    """Whether an error speaks for itself; any other is a defect and keeps its traceback."""
+def _exit_code(error: Exception) -> int | None:
+    """The exit code of an error that speaks for itself; a defect has none, and is shown whole."""
     # Imported when something went wrong: `--help` has no use for them.
     from codex_actors import ActorError  # noqa: PLC0415
     from codex_actors.codex import CodexError  # noqa: PLC0415
+    from codex_actors.control.errors import (  # noqa: PLC0415
+        AddressHeld,
+        ControlError,
+        NotRunning,
+        Unreachable,
+    )
     from codex_actors.files import FilesError  # noqa: PLC0415
 
-    return isinstance(error, ActorError | FilesError | CodexError | OSError)
+    match error:
+        case NotRunning():
+            return _NOT_RUNNING
+        case Unreachable():
+            return _UNREACHABLE
+        case AddressHeld():
+            return _HELD
+        case ControlError() | ActorError() | FilesError() | CodexError() | OSError():
+            return _FAILED
+        case _:
+            return None
