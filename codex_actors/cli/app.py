@@ -36,6 +36,7 @@ app = App(
     version=lambda: version("codex-actors"),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    help_format="plaintext",  # rich needs a sixth of all the time of --help for Markdown
     # An option that is there or not has no --no-...; what holds without one, its help says.
     default_parameter=Parameter(negative=(), show_default=False),
     group_arguments=Group("Arguments", sort_key=0),
@@ -43,6 +44,12 @@ app = App(
     group_commands=Group("Help", sort_key=len(GROUPS)),
 )
 _GROUPS = {name: Group(name, sort_key=place) for place, name in enumerate(GROUPS)}
+
+
+def _reflowed(text: str) -> str:
+    """A text of the table as help shows it: a paragraph has no line ends."""
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _register() -> None:
@@ -57,7 +64,7 @@ def _register() -> None:
             verb.function,
             name=name,
             group=_GROUPS[verb.group],
-            help=cleandoc(verb.help),
+            help=_reflowed(verb.help),
             sort_key=place,
             usage=f"Usage: codex-actors {verb.name} {verb.usage}",
         )

@@ -1,10 +1,13 @@
-"""What all verbs share: their common options, and how they run against the files."""
+"""What all verbs share: their common options, and how they run against the files.
+
+What a verb's `--help` has no use for is imported when a verb runs.
+"""
 
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import outcome
 import trio
@@ -13,9 +16,11 @@ from cyclopts import Group, Parameter, Token
 
 from codex_actors.cli import output
 from codex_actors.cli.errors import Terminated, UsageError, visible
-from codex_actors.cli.settings import Color, LogLevel, Settings, load_settings
 from codex_actors.cli.units import parse_seconds
-from codex_actors.files import Files, open_files
+
+if TYPE_CHECKING:
+    from codex_actors.cli.settings import LogLevel, Settings
+    from codex_actors.files import Files
 
 T = TypeVar("T")
 
@@ -62,7 +67,7 @@ class Common:
         bool, Parameter(name="--json", help="Print one JSON document for programs.")
     ] = False
     color: Annotated[
-        Color | None, Parameter(metavar="WHEN", help="Whether output is coloured.")
+        output.Color | None, Parameter(metavar="WHEN", help="Whether output is coloured.")
     ] = None
     quiet: Annotated[
         bool, Parameter(name=("--quiet", "-q"), help="No progress and no notices on stderr.")
@@ -74,7 +79,7 @@ class Common:
         ),
     ] = 0
 
-    def load(self, **flags: object) -> Settings:
+    def load(self, **flags: object) -> "Settings":
         """Return the settings that hold, and give output the look that they say.
 
         Args:
@@ -83,6 +88,8 @@ class Common:
         Raises:
             SettingsError: what is set makes no sense.
         """
+        from codex_actors.cli.settings import load_settings  # noqa: PLC0415 - see the module
+
         self.apply()
         common = {
             "staging_dir": self.staging_dir,
@@ -98,7 +105,7 @@ class Common:
         """Give output the look that the options say, for a verb that needs no settings."""
         output.configure(color=self.color or "auto", quiet=self.quiet, verbose=self.verbose)
 
-    def log_level(self, settings: Settings) -> LogLevel:
+    def log_level(self, settings: "Settings") -> "LogLevel":
         """Return what is logged: less with -q, more with -v than the settings say."""
         if self.quiet:
             return "warning"
@@ -131,7 +138,7 @@ def confirm(question: str, *, yes: bool) -> bool:
     return answer.strip().lower() in {"y", "yes"}
 
 
-def nothing_staged(settings: Settings) -> bool:
+def nothing_staged(settings: "Settings") -> bool:
     """Tell whether there is no staging directory, and say so; looking does not create one."""
     try:
         settings.staging_dir.lstat()
@@ -143,7 +150,7 @@ def nothing_staged(settings: Settings) -> bool:
     return False
 
 
-def with_files(settings: Settings, work: Callable[[Files], Awaitable[T]]) -> T:
+def with_files(settings: "Settings", work: "Callable[[Files], Awaitable[T]]") -> T:
     """Open the files tree, do the work, close the tree; blocks.
 
     Raises:
@@ -153,12 +160,14 @@ def with_files(settings: Settings, work: Callable[[Files], Awaitable[T]]) -> T:
     return trio.run(_until_terminated, settings, work)
 
 
-async def _until_terminated(settings: Settings, work: Callable[[Files], Awaitable[T]]) -> T:
+async def _until_terminated(settings: "Settings", work: "Callable[[Files], Awaitable[T]]") -> T:
     """Work to the end, or until a SIGTERM or SIGHUP cancels it.
 
     What is cancelled is the work, inside the tree: it gives its leases back to a registry
     that is still there, then the tree stops in order.
     """
+    from codex_actors.files import open_files  # noqa: PLC0415 - see the module
+
     received: list[int] = []
     results: list[outcome.Maybe[T]] = []
     working = trio.CancelScope()

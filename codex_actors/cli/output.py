@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from attrs import define
 from rich.cells import cell_len
@@ -21,8 +21,11 @@ from rich.console import Console
 from rich.text import Text
 
 from codex_actors.cli.errors import print_error, visible
-from codex_actors.files import Attachment
 
+if TYPE_CHECKING:
+    from codex_actors.files import Attachment
+
+Color = Literal["auto", "always", "never"]
 SCHEMA = 1
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
@@ -36,7 +39,7 @@ _WHERE = 2  # so many -v ask for tracebacks
 class _Look:
     """How output looks in this process."""
 
-    color: Literal["auto", "always", "never"] = "auto"
+    color: Color = "auto"
     quiet: bool = False
     verbose: int = 0
 
@@ -44,7 +47,7 @@ class _Look:
 _look = _Look()
 
 
-def configure(*, color: Literal["auto", "always", "never"], quiet: bool, verbose: int) -> None:
+def configure(*, color: Color, quiet: bool, verbose: int) -> None:
     """Choose how all that is printed from now on looks.
 
     Args:
@@ -181,7 +184,7 @@ def _fit(text: str, width: int, right: bool) -> str:  # noqa: FBT001 - one of a 
     return padding + cell.plain if right else cell.plain + padding
 
 
-def print_attachments(attachments: Iterable[Attachment], empty: str) -> None:
+def print_attachments(attachments: "Iterable[Attachment]", empty: str) -> None:
     """Print attachments as a table."""
     print_table(
         ("NAME", ">SIZE", "TYPE", "CHECKSUM", "EXPIRES"),
@@ -216,7 +219,7 @@ def human_seconds(seconds: float) -> str:
     return f"{max(0, math.ceil(seconds))}s"
 
 
-def expiry(attachment: Attachment) -> str:
+def expiry(attachment: "Attachment") -> str:
     """When an attachment may go, as people say it."""
     if attachment.persist:
         return "never (persistent)"

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from attrs import frozen
 
 from codex_actors.cli.errors import SettingsError
+from codex_actors.cli.output import Color
 from codex_actors.cli.units import parse_bytes, parse_seconds
 from codex_actors.files import FilesConfig, InvalidConfig
 from codex_actors.files.config_file import CONFIG_FILE_VARIABLE, ConfigFile, find_config_file
@@ -22,7 +23,6 @@ from codex_actors.files.store.directory import DEFAULT_STAGING_DIR
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
-Color = Literal["auto", "always", "never"]
 
 _PREFIX = "CODEX_ACTORS_"
 _FOR_TESTS = _PREFIX + "TEST_"

@@ -85,9 +85,11 @@ VERBS = (
         _PROGRAM,
         """Print a script that completes verbs and options in a shell.
 
-        - bash, in ~/.bashrc: eval "$(codex-actors completion bash)"
-        - zsh, in ~/.zshrc after compinit: eval "$(codex-actors completion zsh)"
-        - fish, once: codex-actors completion fish >~/.config/fish/completions/codex-actors.fish
+        bash, in ~/.bashrc: eval "$(codex-actors completion bash)"
+
+        zsh, in ~/.zshrc after compinit: eval "$(codex-actors completion zsh)"
+
+        fish, once: codex-actors completion fish >~/.config/fish/completions/codex-actors.fish
         """,
         "bash|zsh|fish",
     ),

@@ -183,6 +183,32 @@ async def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     assert complaint == b""
 
 
+async def test_an_interrupt_while_it_is_still_importing(tmp_path: Path) -> None:
+    """Ctrl-C in the first moments, before there is anything to clean up: one line."""
+    hasty = """
+import sys
+from codex_actors.__main__ import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "codex_actors.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+raise SystemExit(main())
+"""
+
+    done = await trio.run_process(
+        [sys.executable, "-c", hasty],
+        env=CommandLine(tmp_path).environment(),
+        capture_stderr=True,
+        check=False,
+    )
+
+    assert done.returncode == 130
+    assert done.stderr == b"codex-actors: interrupted before it began\n"
+
+
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
 async def test_closed_streams_are_no_traceback(tmp_path: Path, redirection: str) -> None:
     """Whoever closes stdout or stderr does not want to read it; the work is done all the same."""
