@@ -77,11 +77,12 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run one command; returns its exit code.
 
     Args:
-        arguments: the command line without the program, `sys.argv` when None.
+        arguments: the command line without the program, `sys.argv` when None; nothing means `run`.
     """
     _open_missing_streams()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = app(arguments, exit_on_error=False, print_error=False)
+        result = app(given or ["run"], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
         print_error(error if isinstance(error, SettingsError) else f"{error}; see --help")

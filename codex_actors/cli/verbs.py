@@ -5,9 +5,10 @@ The functions are named, not imported: `--help` should not wait for what it does
 
 from attrs import frozen
 
+_SUPERVISOR = "Supervisor"
 _FILES = "Files"
 _PROGRAM = "This program"
-GROUPS = (_FILES, _PROGRAM)
+GROUPS = (_SUPERVISOR, _FILES, _PROGRAM)
 
 
 @frozen
@@ -30,6 +31,22 @@ class Verb:
 
 
 VERBS = (
+    Verb(
+        "run",
+        "codex_actors.cli.run:run",
+        _SUPERVISOR,
+        """Run the supervisor: trees that other commands ask, until it is told to end.
+
+        TREE is files (the default), package.module:TREE, or name=package.module:TREE; several run
+        side by side. One line on stdout says when all is up, what happens is logged on stderr.
+
+        SIGINT, SIGTERM and SIGHUP let it finish what is under way, and a second one cancels that;
+        SIGUSR1 logs the tree. The exit code is 130, 143 or 129 after a signal, 0 at an end without
+        one, 1 when it could not start, 70 when a tree gave up restarting, 75 when another
+        supervisor is there already.
+        """,
+        "[OPTIONS] [TREE...]",
+    ),
     Verb(
         "stage",
         "codex_actors.cli.stage:stage",

@@ -7,21 +7,30 @@ done in the block.
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import trio
+from attrs import frozen
 
-from codex_actors import ChildStartError, DynamicSupervisor, Supervisor, open_supervisor
+from codex_actors import (
+    ChildStartError,
+    DynamicSupervisor,
+    Supervisor,
+    SupervisorSpec,
+    open_supervisor,
+)
 from codex_actors.files.blocking import CLEANUP_SECONDS
 from codex_actors.files.environment import Environment, Seams
 from codex_actors.files.errors import FilesError
 from codex_actors.files.facade import Files
 from codex_actors.files.model import FilesConfig
 from codex_actors.files.store.claim import settle
-from codex_actors.files.store.layout import Layout
 from codex_actors.files.telemetry import EventHandler
 from codex_actors.files.tree import tree_of
 
-__all__ = ["files_from", "open_files"]
+__all__ = ["PreparedFiles", "files_error_of", "files_from", "open_files"]
+
+_NOT_OURS = "The files need the tree of files_spec: pass supervisor.subtree(id)."
 
 
 def files_from(supervisor: Supervisor | DynamicSupervisor) -> Files:
@@ -31,7 +40,7 @@ def files_from(supervisor: Supervisor | DynamicSupervisor) -> Files:
         supervisor: Its handle: what `open_supervisor` gave, or `supervisor.subtree(id)`.
     """
     if not isinstance(supervisor, Supervisor):
-        raise TypeError("files_from needs the tree of files_spec: pass supervisor.subtree(id).")
+        raise TypeError(_NOT_OURS)
     return Files(supervisor)
 
 
@@ -54,18 +63,70 @@ async def open_files(
             used.
         RestartIntensityExceeded: The tree gave up.
     """
-    environment = Environment.of(config, on_event, seams)
-    try:
-        async with AsyncExitStack() as stack:
-            try:
-                supervisor = await stack.enter_async_context(
-                    open_supervisor(tree_of(environment), name="files")
-                )
-            except ChildStartError as error:
-                if isinstance(error.__cause__, FilesError):
-                    raise error.__cause__ from None
-                raise
-            yield Files(supervisor, environment.events)
-    finally:
-        with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-            await environment.blocking.run(settle, Layout(environment.root))
+    prepared = PreparedFiles.of(config, on_event=on_event, seams=seams)
+    async with prepared.settled(), AsyncExitStack() as stack:
+        try:
+            supervisor = await stack.enter_async_context(
+                open_supervisor(prepared.spec, name="files")
+            )
+        except ChildStartError as error:
+            if (cause := files_error_of(error)) is not None:
+                raise cause from None
+            raise
+        yield prepared.over(supervisor)
+
+
+@frozen
+class PreparedFiles:
+    """A tree of files that is to be opened by somebody else, as a root or below one.
+
+    Attributes:
+        environment: What its actors are given.
+        spec: The tree.
+    """
+
+    environment: Environment
+    spec: SupervisorSpec
+
+    @classmethod
+    def of(
+        cls,
+        config: FilesConfig | None = None,
+        *,
+        on_event: Iterable[EventHandler] = (),
+        seams: Seams | None = None,
+    ) -> "PreparedFiles":
+        """Return the tree for settings; arguments as of `open_files`, nothing is touched."""
+        environment = Environment.of(config, on_event, seams)
+        return cls(environment, tree_of(environment))
+
+    @property
+    def root(self) -> Path:
+        """The staging directory, absolute."""
+        return self.environment.root
+
+    def over(self, supervisor: Supervisor | DynamicSupervisor) -> Files:
+        """Return the files over the running tree; `Files.events` tells of all from the start on."""
+        if not isinstance(supervisor, Supervisor):
+            raise TypeError(_NOT_OURS)
+        return Files(supervisor, self.environment.events)
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncGenerator[None]:
+        """Give up, at the end of the block, what actors that crashed for good have left behind.
+
+        The tree is opened and closed within the block.
+        """
+        try:
+            yield
+        finally:
+            with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+                await self.environment.blocking.run(settle, self.environment.layout)
+
+
+def files_error_of(error: BaseException) -> FilesError | None:
+    """Return the error of the files for which a tree could not be started, None for another."""
+    cause: BaseException | None = error
+    while isinstance(cause, ChildStartError):
+        cause = cause.__cause__
+    return cause if isinstance(cause, FilesError) else None

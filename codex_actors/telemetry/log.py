@@ -79,12 +79,28 @@ class Log:
         if level >= self._level:
             self._log(level, event, message, fields, error)
 
-    def format(self, level: Level, event: str, message: str, **fields: Any) -> str:
-        """Return a line instead of writing it."""
-        record = Record(
-            time=self._clock(), level=level, event=event, message=message, fields=fields
+    def draw(self, lines: list[str], event: str, **fields: Any) -> None:
+        """Write what somebody asked to see, whatever the level: lines for people, one document.
+
+        Args:
+            lines: What it looks like; without what would steer a terminal.
+            event: What kind of thing it is, for programs.
+            fields: What programs get in place of the lines.
+        """
+        if self.form == "text":
+            self._write("".join(f"{line}\n" for line in lines))
+        else:
+            self._log(Level.INFO, event, event, fields, None)
+
+    def dropped(self, count: int) -> str:
+        """Return the line that tells how many there is no trace of: for `LineWriter`."""
+        return self._format(
+            Level.WARNING,
+            "log_dropped",
+            f"{count} log lines were dropped: nobody read them in time",
+            {"count": count},
+            None,
         )
-        return format_record(record, self.form)
 
     def _log(
         self,
@@ -94,6 +110,16 @@ class Log:
         fields: dict[str, Any],
         error: BaseException | None,
     ) -> None:
+        self._write(self._format(level, event, message, fields, error))
+
+    def _format(
+        self,
+        level: Level,
+        event: str,
+        message: str,
+        fields: dict[str, Any],
+        error: BaseException | None,
+    ) -> str:
         record = Record(
             time=self._clock(),
             level=level,
@@ -102,7 +128,7 @@ class Log:
             fields=fields,
             traceback=traceback_of(error),
         )
-        self._write(format_record(record, self.form))
+        return format_record(record, self.form)
 
 
 def _error_of(event: "Event") -> BaseException | None:

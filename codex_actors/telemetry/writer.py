@@ -13,9 +13,11 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 __all__ = ["LineWriter"]
 
@@ -33,19 +35,15 @@ class LineWriter:
     Args:
         descriptor: Where to; not closed, and not used any more once `close` has returned True.
         capacity: How many characters may wait.
+
+    Attributes:
         on_dropped: Makes the line that tells how many were dropped.
     """
 
-    def __init__(
-        self,
-        descriptor: int,
-        *,
-        capacity: int = _CAPACITY,
-        on_dropped: Callable[[int], str] = _dropped,
-    ) -> None:
+    def __init__(self, descriptor: int, *, capacity: int = _CAPACITY) -> None:
         self._descriptor = descriptor
         self._capacity = capacity
-        self._on_dropped = on_dropped
+        self.on_dropped: Callable[[int], str] = _dropped
         self._news = threading.Condition()
         self._lines: deque[str] = deque()
         self._size = 0
@@ -72,7 +70,7 @@ class LineWriter:
                 self._dropped += 1
                 return
             if self._dropped:
-                told = self._on_dropped(self._dropped)
+                told = self.on_dropped(self._dropped)
                 self._dropped = 0
                 self._put(told)
             self._put(text)
@@ -104,7 +102,7 @@ class LineWriter:
         """
         with self._news:
             if self._dropped:
-                self._put(self._on_dropped(self._dropped))
+                self._put(self.on_dropped(self._dropped))
                 self._dropped = 0
             self._status = ""
             self._news.notify_all()
@@ -119,9 +117,9 @@ class LineWriter:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        kind: "type[BaseException] | None",
+        error: "BaseException | None",
+        trace: "TracebackType | None",
     ) -> None:
         self.close()
 

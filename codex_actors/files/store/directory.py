@@ -163,7 +163,8 @@ def _adopt(layout: Layout) -> None:
 
 def _is_ours(layout: Layout, names: set[str]) -> bool:
     if layout.partials.name in names:
-        made_first = {layout.partials.name, layout.lock_file.name, *_MARKS}
+        locks = {layout.lock_file.name, layout.supervisor_lock.name}
+        made_first = {layout.partials.name, *locks, *_MARKS}
         # The tag may be there without its text: by a process that is just writing, or was killed.
         if layout.manifest.name in names or names <= made_first:
             return True

@@ -3,6 +3,7 @@
     <root>/.gitignore, CACHEDIR.TAG           tell other tools to keep off
     <root>/manifest.sqlite3                   the manifest, with its -wal and -shm
     <root>/.lock                              held while the manifest is opened
+    <root>/.supervisor.lock                   held while a supervisor process runs this directory
     <root>/.quarantine/                       files that are not what they were said to be
     <root>/<checksum>/<name>                  a blob under one of its names, hard-linked
     <root>/.partials/<owner>/lock             locked by the process that owns the folder
@@ -50,6 +51,11 @@ class Layout:
     def lock_file(self) -> Path:
         """The file that is locked while the manifest is opened, mended or rebuilt."""
         return self.root / ".lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """The file that is locked while a supervisor process runs this directory."""
+        return self.root / ".supervisor.lock"
 
     @property
     def quarantine(self) -> Path:
