@@ -371,7 +371,7 @@ class Metrics(Request):
     method = "files.metrics"
 
 
-_REQUESTS: dict[str, type[Request]] = {
+REQUESTS: dict[str, type[Request]] = {
     kind.method: kind
     for kind in (
         *(Hello, Status, Drain, Shutdown, Events, Cancel, Dump),
@@ -383,7 +383,7 @@ _REQUESTS: dict[str, type[Request]] = {
 
 def methods() -> tuple[str, ...]:
     """Return the names of all requests."""
-    return tuple(_REQUESTS)
+    return tuple(REQUESTS)
 
 
 def parse_request(method: str, params: object) -> Request:
@@ -397,7 +397,7 @@ def parse_request(method: str, params: object) -> Request:
         UnknownMethod: There is none of that name.
         InvalidParams: They do not fit; the message names the field.
     """
-    kind = _REQUESTS.get(method)
+    kind = REQUESTS.get(method)
     if kind is None:
         raise UnknownMethod(f"there is no method {method!r}")
     if params is not None and not isinstance(params, dict):
