@@ -36,8 +36,18 @@ class History:
         """Remember what happened to files; an event handler."""
         self._add(event.name, str(event), event.to_dict())
 
+    @property
+    def seen(self) -> int:
+        """How many there have been, which is the number of the last one."""
+        return self._number
+
     def records(
-        self, *, last: int | None = None, after: int | None = None, kinds: tuple[str, ...] = ()
+        self,
+        *,
+        last: int | None = None,
+        after: int | None = None,
+        kinds: tuple[str, ...] = (),
+        path: str | None = None,
     ) -> list[Record]:
         """Return those that are kept, the oldest first.
 
@@ -45,11 +55,12 @@ class History:
             last: How many at most.
             after: Only those with a higher number.
             kinds: See `matches`.
+            path: See `matches`.
         """
         found = [
             record
             for record in self._records
-            if (after is None or record["seq"] > after) and matches(record["kind"], kinds)
+            if (after is None or record["seq"] > after) and matches(record, kinds, path)
         ]
         return found if last is None else found[max(0, len(found) - last) :]
 
@@ -76,8 +87,20 @@ class History:
             follower(record)
 
 
-def matches(kind: str, kinds: tuple[str, ...]) -> bool:
-    """Whether a kind is one of those wanted, or begins with one and a dot or an underscore."""
-    return not kinds or any(
+def matches(record: Record, kinds: tuple[str, ...], path: str | None = None) -> bool:
+    """Whether a record is wanted.
+
+    Args:
+        record: What happened.
+        kinds: Its kind must be one of these, or begin with one and a dot or an underscore.
+        path: It must be about this actor, or one below it; events of files are about none.
+    """
+    kind = record["kind"]
+    if kinds and not any(
         kind == wanted or kind.startswith((f"{wanted}.", f"{wanted}_")) for wanted in kinds
+    ):
+        return False
+    about = record.get("path")
+    return (
+        path is None or about == path or (about is not None and f"{about}/".startswith(f"{path}/"))
     )

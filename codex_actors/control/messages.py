@@ -119,6 +119,7 @@ class Events(Request):
         last: How many of those that are kept.
         after: Only those with a higher sequence number.
         kinds: Only those whose kind is one of these, or begins with one and a dot or underscore.
+        path: Only those of this actor and of what is below it.
         follow: Go on with what happens, as notes, until cancelled.
     """
 
@@ -126,6 +127,7 @@ class Events(Request):
     last: int | None = None
     after: int | None = None
     kinds: tuple[str, ...] = ()
+    path: str | None = None
     follow: bool = False
 
 

@@ -47,7 +47,10 @@ class Service:
         socket: Where clients reach it.
         staging_dir: Of its files.
         trees: What it runs, as it was told.
+        root: What the root is called, for people.
         state: "starting", "running", "draining" or "stopping".
+        parting: The state that the tree ended in; "running" when it ended by itself.
+        closed: Set when the tree is gone.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Service:
         socket: Path | None = None,
         staging_dir: Path | None = None,
         trees: tuple[str, ...] = ("files",),
+        root: str = "root",
     ) -> None:
         self.history = history or History()
         self.operations = Operations()
@@ -66,7 +70,9 @@ class Service:
         self.socket = socket
         self.staging_dir = staging_dir
         self.trees = trees
-        self.state = "starting"
+        self.root = root
+        self.state = self.parting = "starting"
+        self.closed = trio.Event()
         self.pid = os.getpid()
         self.begun = trio.current_time()
         self._supervisor: Supervisor | DynamicSupervisor | None = None
@@ -79,9 +85,10 @@ class Service:
 
     def close(self) -> None:
         """The tree is gone."""
-        self.state = "stopping"
+        self.parting, self.state = self.state, "stopping"
         self.operations.close()
         self._supervisor = self._files = None
+        self.closed.set()
 
     @property
     def supervisor(self) -> Supervisor | DynamicSupervisor:

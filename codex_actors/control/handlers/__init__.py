@@ -22,7 +22,11 @@ HANDLERS: Mapping[type[messages.Request], Handler] = {
     messages.Shutdown: process.shutdown,
     messages.Events: process.events,
     messages.Cancel: process.cancel,
+    messages.Dump: process.dump,
     messages.Tree: tree.snapshot,
+    messages.RestartChild: tree.restart,
+    messages.StopChild: tree.stop,
+    messages.StartChild: tree.start,
     messages.ListStaged: files.list_staged,
 }
 
