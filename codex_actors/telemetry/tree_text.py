@@ -1,48 +1,147 @@
-"""Owns how a tree looks as text: one line for each child, with branches.
+"""Owns how a supervision tree is drawn as text, as the documentation draws it.
 
-Invariant: pure; the lines are in start order. Must not know where they are printed.
+    root            running  supervisor, up 5m10s
+    ├── counter     running  up 5m10s, 17 handled
+    └── transfers   running  supervisor, up 5m10s
+        └── upload  backoff  restarted 2 times; crash: ValueError: no
+
+Invariant: a pure function of the document of a snapshot; what comes out is one line per actor and
+can be printed anywhere. Must not know terminals or colours.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from codex_actors.telemetry.text import one_line
 
-__all__ = ["describe_child", "draw_tree"]
+__all__ = ["Row", "can_draw", "draw_tree", "duration", "tree_rows"]
 
-Node = Mapping[str, Any]
+_LINES = ("├── ", "└── ", "│   ")
+_ASCII = ("|-- ", "`-- ", "|   ")
+_NOTHING = "    "
+_GAP = "  "
+_SHORT = 10.0
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
-def draw_tree(snapshot: Node, name: str) -> list[str]:
-    """Return the lines of a tree.
+@frozen
+class Row:
+    """One line of the picture.
+
+    Attributes:
+        label: The branches of the tree, then the name.
+        state: The actor's state.
+        details: What else there is to say.
+        error: Why its last life ended, when that was abnormal.
+    """
+
+    label: str
+    state: str
+    details: str
+    error: str | None
+
+
+def draw_tree(tree: Mapping[str, Any], name: str, encoding: str = "utf-8") -> list[str]:
+    """Return the picture, line by line.
 
     Args:
-        snapshot: What `Snapshot.to_dict` gave, of the root.
-        name: What the root is called.
+        tree: The document of a snapshot.
+        name: What the root is called; it has no path.
+        encoding: Of the stream that it is for: what that cannot show is drawn in ASCII.
     """
-    return [f"{one_line(name)}{describe_child(snapshot)}", *_below(snapshot, "")]
+    drawn = list(tree_rows(tree, name, encoding))
+    label = max(len(row.label) for row in drawn)
+    state = max(len(row.state) for row in drawn)
+    return [
+        _GAP.join((row.label.ljust(label), row.state.ljust(state), "; ".join(_said(row)))).rstrip()
+        for row in drawn
+    ]
 
 
-def describe_child(node: Node) -> str:
-    """Return what is said of one child after its name; begins with a space."""
-    facts = [node["state"]]
-    if node["uptime"] is not None:
-        facts.append(f"up {node['uptime']:.0f} s")
-    if node["restarts"]:
-        facts.append(f"restarted {node['restarts']} times")
-    if node["mailbox"]:
-        facts.append(f"{node['mailbox']} waiting")
-    if node["in_hand"] is not None:
-        facts.append(f"{one_line(node['in_hand'])} in hand for {node['in_hand_for']:.1f} s")
-    if node["last_error"]:
-        facts.append(f"last ended by {one_line(node['last_error'])}")
-    return f"  ({', '.join(facts)})"
+def tree_rows(tree: Mapping[str, Any], name: str, encoding: str = "utf-8") -> Iterator[Row]:
+    """Give the lines of the picture in parts; see `draw_tree`."""
+    lines = _LINES if can_draw(encoding) else _ASCII
+    yield _row(tree, tree["path"].rpartition("/")[2] or name, encoding)
+    yield from _below(tree, "", lines, encoding)
 
 
-def _below(node: Node, margin: str) -> Iterator[str]:
-    children = node["children"]
-    for number, child in enumerate(children, 1):
-        last = number == len(children)
-        name = one_line(child["path"].rpartition("/")[2])
-        yield f"{margin}{'└── ' if last else '├── '}{name}{describe_child(child)}"
-        yield from _below(child, margin + ("    " if last else "│   "))
+def can_draw(encoding: str) -> bool:
+    """Whether a stream with this encoding can show the branches of a tree."""
+    try:
+        "".join(_LINES).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in its two largest units."""
+    if seconds < _SHORT:
+        return f"{max(0.0, seconds):.1f}s"
+    left = round(seconds)
+    for place, (length, unit) in enumerate(_UNITS):
+        if left >= length:
+            whole, rest = divmod(left, length)
+            if place + 1 == len(_UNITS):
+                return f"{whole}{unit}"
+            smaller, name = _UNITS[place + 1]
+            return f"{whole}{unit}{rest // smaller:02}{name}"
+    raise AssertionError("ten seconds are more than one")
+
+
+def _below(
+    tree: Mapping[str, Any], before: str, lines: tuple[str, str, str], encoding: str
+) -> Iterator[Row]:
+    fork, end, through = lines
+    for place, child in enumerate(tree["children"], start=1):
+        is_last = place == len(tree["children"])
+        name = child["path"].rpartition("/")[2]
+        yield _row(child, before + (end if is_last else fork) + name, encoding)
+        yield from _below(child, before + (_NOTHING if is_last else through), lines, encoding)
+
+
+def _row(actor: Mapping[str, Any], label: str, encoding: str) -> Row:
+    error = actor["last_error"]
+    return Row(
+        label=_encodable(label, encoding),
+        state=actor["state"],
+        details=", ".join(_details(actor)),
+        error=None if error is None else _encodable(one_line(error), encoding),
+    )
+
+
+def _encodable(text: str, encoding: str) -> str:
+    try:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    except LookupError:
+        return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _details(actor: Mapping[str, Any]) -> Iterator[str]:
+    if actor["kind"] == "supervisor":
+        yield "supervisor"
+    if actor["uptime"] is not None:
+        yield f"up {duration(actor['uptime'])}"
+    if actor["restarts"]:
+        yield f"restarted {_times(actor['restarts'])}"
+    if actor["restarts_in_window"]:
+        yield f"{actor['restarts_in_window']} in the window"
+    if actor["handled"]:
+        yield f"{actor['handled']} handled"
+    if actor["mailbox"]:
+        yield f"{actor['mailbox']} waiting"
+    if actor["in_hand"] is not None:
+        yield f"{actor['in_hand']} in hand for {duration(actor['in_hand_for'])}"
+
+
+def _said(row: Row) -> Iterator[str]:
+    if row.details:
+        yield row.details
+    if row.error is not None:
+        yield row.error
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

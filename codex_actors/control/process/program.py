@@ -144,6 +144,7 @@ class _Program:
             socket=plan.address,
             staging_dir=None if files is None else files.root,
             trees=tuple(tree.id for tree in plan.trees),
+            root=self._root.name,
         )
         departure = self._departure = ProcessDeparture(
             self._service.operations, plan.drain_timeout, self._countdown, self._leaves
