@@ -67,4 +67,24 @@ def test_kinds_are_wanted_by_name_or_by_family(
     kind: str, kinds: tuple[str, ...], expected: bool
 ) -> None:
     """A family ends at a dot or an underscore."""
-    assert matches(kind, kinds) is expected
+    assert matches({"kind": kind}, kinds) is expected
+
+
+@pytest.mark.parametrize(
+    ("about", "path", "expected"),
+    [
+        ("a", "a", True),
+        ("a/b", "a", True),
+        ("ab", "a", False),
+        ("a", "a/b", False),
+        (None, "a", False),
+        (None, None, True),
+    ],
+)
+def test_what_concerns_an_actor_is_about_it_or_below_it(
+    about: str | None, path: str | None, expected: bool
+) -> None:
+    """Events of files are about no actor."""
+    record = {"kind": "x"} if about is None else {"kind": "x", "path": about}
+
+    assert matches(record, (), path) is expected
