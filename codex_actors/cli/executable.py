@@ -1,5 +1,6 @@
 """Which codex is run, by the settings, and which version that is."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -45,6 +46,8 @@ def codex_version(path: Path) -> str:
             [path, "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            # In a home of its own it would put helpers beside telling its version.
+            env={**os.environ, "CODEX_HOME": str(Path(os.devnull) / "none")},
             timeout=_SECONDS,
             check=True,
         )

@@ -20,6 +20,7 @@ from codex_actors.files.store.layout import DIRECTORY_MODE, FILE_MODE, Layout
 __all__ = [
     "DEFAULT_STAGING_DIR",
     "STAGING_DIR_VARIABLE",
+    "check_staging_dir",
     "choose_staging_dir",
     "opening",
     "prepare_staging_dir",
@@ -71,6 +72,25 @@ def choose_staging_dir(
             f"The staging directory {chosen} is relative to the working directory, which is gone:"
             " change to one that is there, or name an absolute path."
         ) from error
+
+
+def check_staging_dir(root: Path) -> bool:
+    """Tell whether a staging directory is there, looking only. Blocking.
+
+    Raises:
+        StagingDirRefused: `prepare_staging_dir` would not take it.
+        StagingIOError: It cannot be looked at.
+    """
+    try:
+        _check(root, os.lstat(root))
+        _refuse_other_things(Layout(root))
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError as error:
+        raise _below_a_file(root) from error
+    except OSError as error:
+        raise staging_error(error, root) from error
+    return True
 
 
 def prepare_staging_dir(root: Path, disk: Disk) -> Layout:
@@ -129,10 +149,14 @@ def _make_parents(root: Path) -> None:
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise StagingDirRefused(
-            f"The staging directory {root} cannot be created, since one of its parents is a file:"
-            " name another path."
-        ) from error
+        raise _below_a_file(root) from error
+
+
+def _below_a_file(root: Path) -> StagingDirRefused:
+    return StagingDirRefused(
+        f"The staging directory {root} cannot be created, since one of its parents is a file:"
+        " name another path."
+    )
 
 
 def _check(root: Path, status: os.stat_result) -> None:
@@ -151,14 +175,19 @@ def _check(root: Path, status: os.stat_result) -> None:
 
 def _adopt(layout: Layout) -> None:
     """Close a directory that was there to others, if it is one of ours or may become one."""
+    _refuse_other_things(layout)
     root = layout.root
-    names = {entry.name for entry in root.iterdir()}
-    if names and not _is_ours(layout, names):
-        raise StagingDirRefused(
-            f"The directory {root} is not empty and no staging directory: name a new or empty one."
-        )
     if stat.S_IMODE(root.lstat().st_mode) & 0o077:
         root.chmod(DIRECTORY_MODE)
+
+
+def _refuse_other_things(layout: Layout) -> None:
+    names = {entry.name for entry in layout.root.iterdir()}
+    if names and not _is_ours(layout, names):
+        raise StagingDirRefused(
+            f"The directory {layout.root} is not empty and no staging directory: name a new or"
+            " empty one."
+        )
 
 
 def _is_ours(layout: Layout, names: set[str]) -> bool:
