@@ -1,38 +1,47 @@
 """Owns one client of a supervisor: what it asks is worked on side by side, and answered.
 
-Invariant: bounded in what it keeps (a line, the requests in flight, the outbox); when the client
-goes, what it asked for is cancelled. Must not know what is asked.
+Invariant: bounded in what it keeps (a line, what waits to be worked on, the requests in flight, the
+outbox); the reader waits for no handler, so a cancellation and the end are heard while all are
+busy; when the client goes, what it asked for is cancelled. Must not know what is asked.
 """
 
-import traceback
+import select
 from collections.abc import Awaitable, Callable
 from typing import Any, cast, final
 
 import trio
 
-from codex_actors.control.errors import RequestFailed
+from codex_actors.control.backlog import Backlog, Task
+from codex_actors.control.errors import OperationCancelled, RequestFailed
 from codex_actors.control.jsonrpc import (
     CANCEL,
     INTERNAL_ERROR,
-    INVALID_REQUEST,
-    Batch,
+    MAX_ANSWER,
     Id,
     Incoming,
     Invalid,
     encode,
     failure,
-    note,
-    parse_line,
+    is_long,
     success,
 )
 from codex_actors.control.limits import Limits
-from codex_actors.control.lines import Lines, LineTooLong
+from codex_actors.control.lines import Lines
+from codex_actors.control.notes import Notes
+from codex_actors.control.outbox import Outbox
 
-__all__ = ["Answer", "Connection"]
+__all__ = ["Answer", "Connection", "Report"]
 
 Answer = Callable[[str, object, Callable[[dict[str, Any]], None]], Awaitable[object]]
+Report = Callable[[BaseException], None]
 
 CHUNK = 64 * 2**10
+# Seconds to send what is answered already when the server ends.
+FAREWELL = 0.5
+# Seconds between looks whether a client is still there whose requests are left unread.
+LOOK = 0.5
+
+_HANG_UP: int = getattr(select, "POLLRDHUP", 0)  # POLLHUP needs no asking
 
 
 @final
@@ -40,7 +49,8 @@ class Connection:
     """One client.
 
     Attributes:
-        last_active: When it last sent something or was answered, by the clock of Trio.
+        last_active: When it came, or was last answered, by the clock of Trio. What it sends does
+            not count: somebody who never finishes a line is idle.
     """
 
     def __init__(
@@ -48,136 +58,198 @@ class Connection:
         stream: trio.SocketStream,
         answer: Answer,
         limits: Limits,
-        on_error: Callable[[str], object],
+        report: Report,
+        encoders: trio.CapacityLimiter,
     ) -> None:
         self._stream = stream
         self._answer = answer
         self._limits = limits
-        self._on_error = on_error
-        self._outbox, self._outgoing = trio.open_memory_channel[bytes](limits.outbox)
+        self._report = report
+        self._encoders = encoders
+        self._outbox = Outbox(notes=limits.outbox, room=limits.outbox_bytes)
+        self._making = trio.StrictFIFOLock()
         self._slots = trio.Semaphore(limits.in_flight)
-        self._scopes: dict[Id, trio.CancelScope] = {}
         self._working = 0
+        self._backlog = Backlog(count=limits.waiting, size=limits.line, line=limits.line)
         self._life = trio.CancelScope()
+        self._writing = trio.CancelScope(shield=True)
         self.last_active = trio.current_time()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing that it asked for is under way."""
-        return self._working == 0
+        """Whether nothing that it asked for is under way, or waits to be read."""
+        return not self._working and self._backlog.is_empty and self._outbox.is_empty
 
     def close(self) -> None:
         """End it, soon."""
         self._life.cancel()
 
     async def run(self) -> None:
-        """Serve it until it goes, is closed, or stops reading."""
-        with self._life:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read(nursery)
-                nursery.cancel_scope.cancel()
+        """Serve it until it goes, is closed, or stops reading.
 
-    async def _read(self, nursery: trio.Nursery) -> None:
+        Cancelled, or closed, it cancels what is under way and sends what is answered already, for
+        half a second at most.
+        """
+        patience = FAREWELL
+        async with trio.open_nursery() as writing:
+            writing.start_soon(self._write)
+            try:
+                with self._life:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._start, nursery)
+                        await self._read()
+                        patience = 0.0
+                        nursery.cancel_scope.cancel()
+            finally:
+                self._outbox.close()
+                self._writing.deadline = trio.current_time() + patience
+
+    async def _read(self) -> None:
+        """Take in what is asked, until the client is gone."""
         lines = Lines(self._limits.line)
-        while data := await self._stream.receive_some(CHUNK):
-            self.last_active = trio.current_time()
+        while data := await self._receive():
             for line in lines.feed(data):
-                if isinstance(line, LineTooLong):
-                    limit = self._limits.line
-                    message = f"a request is at most {limit} bytes long"
-                    await self._send(failure(None, INVALID_REQUEST, message))
-                    continue
-                asked = parse_line(line)
-                if isinstance(asked, Incoming) and asked.method == CANCEL:
-                    self._cancel(asked.params)
-                    continue
-                await self._slots.acquire()
-                self._working += 1
-                nursery.start_soon(self._work, asked)
+                self._backlog.add(line)
+                if not await self._catch_up():
+                    return
 
-    def _cancel(self, params: object) -> None:
-        given = cast("dict[str, Any]", params) if isinstance(params, dict) else {}
-        id_ = given.get("id")
-        if isinstance(id_, str | int | float) and id_ in self._scopes:
-            self._scopes[id_].cancel()
-
-    async def _work(self, message: Incoming | Invalid | Batch) -> None:
-        """Answer one line."""
+    async def _receive(self) -> bytes:
         try:
-            if isinstance(message, Batch):
-                answers = [await self._answer_one(item) for item in message.items]
-                documents = [answer for answer in answers if answer is not None]
-                if documents:
-                    await self._send(documents)
-            else:
-                document = await self._answer_one(message)
-                if document is not None:
-                    await self._send(document)
+            return await self._stream.receive_some(CHUNK)
+        except trio.BrokenResourceError:
+            return b""
+
+    async def _catch_up(self) -> bool:
+        """Wait until more may be read; False when the client has gone meanwhile."""
+        while self._backlog.is_full:
+            with trio.move_on_after(LOOK) as patience:
+                await self._backlog.wait_taken()
+            if patience.cancelled_caught and _has_hung_up(self._stream.socket.fileno()):
+                return False
+        return True
+
+    async def _start(self, nursery: trio.Nursery) -> None:
+        """Have what waits worked on, as far as there is room."""
+        while True:
+            await self._slots.acquire()
+            await self._outbox.wait_room()
+            task = await self._backlog.take()
+            self._working += 1
+            nursery.start_soon(self._work, task)
+
+    async def _work(self, task: Task) -> None:
+        gathering = task.gathering
+        try:
+            document = await self._answer_one(task)
+            line = None
+            if document is not None:
+                most = MAX_ANSWER - (gathering.size if gathering else 0)
+                line = await self._make(task.item.id, document, most)
+            if gathering is not None:
+                line = gathering.add(line)
+            if line is not None:
+                self._outbox.put(line)
         finally:
             self._working -= 1
             self._slots.release()
             self.last_active = trio.current_time()
 
-    async def _answer_one(self, message: Incoming | Invalid) -> dict[str, Any] | None:
-        if isinstance(message, Invalid):
-            return failure(message.id, message.code, message.message)
-        id_ = message.id
-        if message.wants_answer and id_ in self._scopes:
-            return failure(id_, INVALID_REQUEST, f"request {id_!r} is still under way")
-        scope = trio.CancelScope()
-        if message.wants_answer:
-            self._scopes[id_] = scope
+    async def _answer_one(self, task: Task) -> dict[str, Any] | None:
+        item = task.item
+        if isinstance(item, Invalid):
+            return failure(item.id, item.code, item.message)
+        if item.method == CANCEL and not item.wants_answer:
+            return None
+        notes = Notes(self._outbox, item.id, self._report)
+        document: dict[str, Any] | None = None
         try:
-            with scope:
-                document = await self._result(message)
-                return document if message.wants_answer else None
+            if not task.scope.cancel_called:
+                with task.scope:
+                    document = await self._result(item, notes.tell)
         finally:
-            if message.wants_answer:
-                del self._scopes[id_]
-        return failure(id_, -32004, "the client gave it up", {"kind": "OperationCancelled"})
+            notes.close()
+            self._backlog.forget(task)
+        if document is None:
+            kind = OperationCancelled.__name__
+            why = "the client gave it up"
+            document = failure(item.id, OperationCancelled.code, why, {"kind": kind})
+        return document if item.wants_answer else None
 
-    async def _result(self, message: Incoming) -> dict[str, Any]:
-        """Have a request carried out; what comes of it, whatever that is, is a document."""
-        id_ = message.id
+    async def _result(
+        self, item: Incoming, notify: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Have a request carried out; what comes of it, whatever that is, is a document.
+
+        Cancellations, KeyboardInterrupt and SystemExit pass, also out of a group.
+        """
+        document: dict[str, Any] = {}
         try:
-            result = await self._answer(message.method, message.params, self._notifier(message))
-            encode(result)
-        except RequestFailed as error:
+            document = success(item.id, await self._answer(item.method, item.params, notify))
+        except* Exception as group:  # noqa: BLE001 - one request fails, and nothing else
+            document = self._explain(item.id, group)
+        return document
+
+    def _explain(self, id_: Id, error: Exception) -> dict[str, Any]:
+        """Return the answer that an error is; one that nobody foresaw is told by its class only."""
+        error = _only(error)
+        if isinstance(error, RequestFailed):
             return failure(id_, error.code, error.message, {"kind": error.kind, **error.data})
-        except Exception as error:  # noqa: BLE001 - a defect: told, and the connection goes on
-            self._on_error(traceback.format_exc())
-            kind = type(error).__name__
-            return failure(id_, INTERNAL_ERROR, f"a defect: {kind}; see the log", {"kind": kind})
-        return success(id_, result)
+        self._report(error)
+        kind = type(error).__name__
+        return failure(id_, INTERNAL_ERROR, f"a defect: {kind}; see the log", {"kind": kind})
 
-    def _notifier(self, message: Incoming) -> Callable[[dict[str, Any]], None]:
-        missed = 0
+    async def _make(self, id_: Id, document: dict[str, Any], most: int) -> bytes:
+        """Return an answer as a line.
 
-        def notify(document: dict[str, Any]) -> None:
-            nonlocal missed
-            if not message.wants_answer:
-                return
-            told = {**document, "missed": missed} if missed else document
-            try:
-                self._outbox.send_nowait(encode(note(message.id, told)))
-            except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
-                missed += 1
+        Does not checkpoint for a short one while there is room, so that an answer which ends this
+        server is on its way. A long one is made by a thread, one at a time for each client.
+        """
+        try:
+            if not is_long(document) and self._outbox.has_room:
+                line = encode(document)
             else:
-                missed = 0
-
-        return notify
-
-    async def _send(self, document: object) -> None:
-        await self._outbox.send(encode(document))
+                async with self._making:
+                    await self._outbox.wait_room()
+                    line = await trio.to_thread.run_sync(
+                        encode, document, limiter=self._encoders, abandon_on_cancel=True
+                    )
+        except (TypeError, ValueError) as error:
+            return encode(self._explain(id_, error))
+        if len(line) - 1 > most:
+            why = f"the answer is {len(line):,} bytes long, which is too long: ask for less"
+            return encode(failure(id_, RequestFailed.code, why, {"kind": "AnswerTooLong"}))
+        return line
 
     async def _write(self) -> None:
         """Send what waits; a client that reads nothing of it for too long is closed."""
-        async for data in self._outgoing:
-            view = memoryview(data)
-            for start in range(0, len(view), CHUNK):
-                with trio.move_on_after(self._limits.write_timeout) as patience:
-                    await self._stream.send_all(view[start : start + CHUNK])
-                if patience.cancelled_caught:
-                    self._life.cancel()
-                    return
+        with self._writing:
+            while (data := await self._outbox.take(CHUNK)) is not None:
+                view = memoryview(data)
+                for start in range(0, len(view), CHUNK):
+                    if not await self._send(view[start : start + CHUNK]):
+                        self._life.cancel()
+                        return
+
+    async def _send(self, data: memoryview) -> bool:
+        with trio.move_on_after(self._limits.write_timeout):
+            try:
+                await self._stream.send_all(data)
+            except trio.BrokenResourceError:
+                return False
+            return True
+        return False
+
+
+def _only(error: Exception) -> Exception:
+    """Return what a group holds, if that is one error."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    members = cast("ExceptionGroup[Exception]", error).exceptions
+    return _only(members[0]) if len(members) == 1 else cast("Exception", error)
+
+
+def _has_hung_up(descriptor: int) -> bool:
+    """Tell whether the other end is closed, whatever is still unread."""
+    poll = select.poll()
+    poll.register(descriptor, _HANG_UP)
+    return bool(poll.poll(0))

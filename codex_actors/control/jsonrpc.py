@@ -1,13 +1,15 @@
 """Owns the form of messages on the wire: JSON-RPC 2.0, one document a line.
 
 Invariant: `parse_line` never raises: what is no request becomes an `Invalid`, which is answered.
-What is encoded is ASCII, without a newline but the last. Pure; must not know what is asked.
+What is encoded is ASCII, without a newline but the last; text that is no Unicode (file names may
+hold such) survives as the escapes of lone surrogates. Pure; must not know what is asked.
 """
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,19 +19,25 @@ __all__ = [
     "INTERNAL_ERROR",
     "INVALID_PARAMS",
     "INVALID_REQUEST",
+    "MAX_ANSWER",
     "MAX_BATCH",
+    "MAX_REQUEST",
     "METHOD_NOT_FOUND",
     "NOTE",
     "PARSE_ERROR",
     "Batch",
+    "Failure",
     "Id",
     "Incoming",
     "Invalid",
+    "Note",
+    "Result",
     "call",
     "encode",
     "failure",
+    "is_long",
     "note",
-    "parse_document",
+    "parse_answer",
     "parse_line",
     "success",
 ]
@@ -41,13 +49,19 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
 MAX_BATCH = 64
+MAX_REQUEST = 2**20
+"""Bytes of a line that a supervisor reads."""
+MAX_ANSWER = 64 * 2**20
+"""Bytes of a line that a client reads."""
 
 # Notifications: from a server, about a request under way; to a server, to give one up.
 NOTE = "note"
 CANCEL = "$/cancel"
 
-Id: TypeAlias = "str | int | float | None"
+Id: TypeAlias = "str | int | None"
 Document: TypeAlias = dict[str, Any]
+
+_LONG = 64 * 2**10
 
 
 @frozen
@@ -62,7 +76,7 @@ class Incoming:
     """
 
     method: str
-    params: Any
+    params: Any = field(repr=False)
     id: Id
     wants_answer: bool
 
@@ -89,10 +103,36 @@ class Batch:
     items: tuple[Incoming | Invalid, ...]
 
 
+@frozen
+class Result:
+    """What a request came to."""
+
+    id: Id
+    value: Any = field(repr=False)
+
+
+@frozen
+class Failure:
+    """Why a request failed; or, with an id of None, the whole connection."""
+
+    id: Id
+    code: int
+    message: str
+    data: Document
+
+
+@frozen
+class Note:
+    """What is told about a request under way."""
+
+    id: Id
+    params: Document = field(repr=False)
+
+
 def parse_line(line: bytes) -> Incoming | Invalid | Batch:
     """Return what a client sent in one line."""
     try:
-        data = parse_document(line)
+        data = _parse_document(line)
     except ValueError as error:
         return Invalid(PARSE_ERROR, f"this is no JSON: {error}")
     if not isinstance(data, list):
@@ -105,14 +145,40 @@ def parse_line(line: bytes) -> Incoming | Invalid | Batch:
     return Batch(tuple(_parse_item(item) for item in items))
 
 
-def parse_document(line: bytes) -> Any:
+def parse_answer(line: bytes) -> Result | Failure | Note | None:
+    """Return what a server sent in one line, None for a notification that nobody knows.
+
+    Raises:
+        ValueError: It is nothing that a server says.
+    """
+    match _parse_document(line):
+        case {"jsonrpc": "2.0", "id": str() | int() | None as id_, "result": value}:
+            return Result(id_, value)
+        case {
+            "jsonrpc": "2.0",
+            "id": str() | int() | None as id_,
+            "error": {"code": int(code), "message": str(message), **more},
+        }:
+            data: Any = more.get("data")
+            known = cast("Document", data) if isinstance(data, dict) else {}
+            return Failure(id_, code, message, known)
+        case {"jsonrpc": "2.0", "method": "note", "params": {"id": str() | int() as id_, **params}}:
+            return Note(id_, cast("Document", params))
+        case {"jsonrpc": "2.0", "method": str()}:
+            return None
+        case _:
+            raise ValueError("it is no answer of JSON-RPC 2.0")
+
+
+def _parse_document(line: bytes) -> Any:
     """Return the JSON document that a line holds.
 
     Raises:
         ValueError: It holds none; also when it is nested too deeply, or has a number that is none.
     """
     try:
-        return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        # Decoded here: json would guess at UTF-16 and UTF-32.
+        return json.loads(line.decode(), parse_constant=_refuse, parse_float=_parse_float)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -122,8 +188,9 @@ def _parse_item(data: Any) -> Incoming | Invalid:
         return Invalid(INVALID_REQUEST, "a request is an object")
     item = cast("Document", data)
     id_ = item.get("id")
-    if isinstance(id_, bool) or not isinstance(id_, str | int | float | None):
-        return Invalid(INVALID_REQUEST, "id: give a string or a number")
+    # Numbers with a fraction would not come back as they were written.
+    if isinstance(id_, bool) or not isinstance(id_, str | int | None):
+        return Invalid(INVALID_REQUEST, "id: give a string or a whole number")
     if item.get("jsonrpc") != "2.0":
         return Invalid(INVALID_REQUEST, 'jsonrpc: give "2.0"', id_)
     method = item.get("method")
@@ -135,8 +202,15 @@ def _parse_item(data: Any) -> Incoming | Invalid:
     return Incoming(method, params, id_, "id" in item)
 
 
-def _refuse_constant(name: str) -> object:
+def _refuse(name: str) -> object:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("it has a number that is too large")
+    return number
 
 
 def call(id_: int | None, method: str, params: Document) -> Document:
@@ -159,7 +233,7 @@ def failure(id_: Id, code: int, message: str, data: Document | None = None) -> D
 
 
 def note(id_: Id, params: Document) -> Document:
-    """Return a notification about a request under way."""
+    """Return a notification about a request under way; its `id` replaces one in `params`."""
     return {"jsonrpc": "2.0", "method": NOTE, "params": {**params, "id": id_}}
 
 
@@ -167,7 +241,36 @@ def encode(document: object) -> bytes:
     """Return a document as a line.
 
     Raises:
-        ValueError: It has a number that JSON has not.
+        ValueError: It has a number that JSON has not, contains itself, or is nested too deeply.
         TypeError: It is none.
     """
-    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    try:
+        text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return text.encode("ascii") + b"\n"
+
+
+def is_long(document: object, limit: int = _LONG) -> bool:
+    """Tell, in a time that `limit` bounds, whether a document has more than about `limit` bytes."""
+    left = limit
+    stack = [document]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, dict):
+            members = cast("dict[object, object]", value)
+            left -= 4 * len(members)
+            if left >= 0:
+                stack += [*members, *members.values()]
+        elif isinstance(value, list | tuple):
+            elements = cast("list[object]", value)
+            left -= 2 * len(elements)
+            if left >= 0:
+                stack += elements
+        else:
+            left -= value.bit_length() // 3 if isinstance(value, int) else 4
+        if left < 0:
+            return True
+    return False

@@ -1,13 +1,14 @@
 """Owns the listening end: who is let in, and how many.
 
-Invariant: nothing that a client sends, or does not read, reaches further than its own connection.
-Must not know what is asked: that is `Answer`'s.
+Invariant: nothing that a client sends, or does not read, reaches further than its own connection;
+no lack of anything ends the serving. Must not know what is asked: that is `Answer`'s.
 """
 
 import os
 import traceback
 from collections.abc import Callable
-from typing import final
+from contextlib import suppress
+from typing import Never, final
 
 import trio
 
@@ -17,12 +18,20 @@ from codex_actors.control.jsonrpc import encode, failure
 from codex_actors.control.limits import Limits
 from codex_actors.control.peers import peer_of
 
-__all__ = ["serve"]
+__all__ = ["REFUSED_PEER", "OnError", "serve"]
 
-_LIMITS = Limits()
 REFUSED_PEER = -32006
 
 OnError = Callable[[str], object]
+
+_LIMITS = Limits()
+# Seconds until accepting is tried again when the system has nothing left for it.
+PAUSE = 0.1
+# Threads that make long answers.
+ENCODERS = 2
+# How many, and for how many seconds each, are told why they are not let in.
+REFUSALS = 16
+REFUSAL = 1.0
 
 
 async def serve(
@@ -31,17 +40,25 @@ async def serve(
     *,
     limits: Limits = _LIMITS,
     on_error: OnError = lambda _text: None,
-) -> None:
-    """Serve clients until cancelled.
+) -> Never:
+    """Serve clients until cancelled, which cancels what they asked for.
+
+    The listener stays open: it is its owner's, who may serve with it again.
 
     Args:
         listener: Where they come in.
         answer: Called with the method, the parameters and whom to notify. A `RequestFailed` is an
-            answer; any other error is told to the client by its class only.
+            answer; any other error is told to the client by its class only. `KeyboardInterrupt` and
+            `SystemExit` pass, and end the serving.
         limits: What a client may take.
-        on_error: Called with the traceback of an error that is a defect.
+        on_error: Called with the traceback of an error that is a defect, or a lack that keeps
+            clients out; must not block. What it raises is ignored.
     """
-    await trio.serve_listeners(_Door(answer, limits, on_error).let_in, [listener])
+    door = _Door(answer, limits, on_error)
+    async with trio.open_nursery() as nursery:
+        while True:
+            stream = await door.accept(listener)
+            door.let_in(stream, nursery)
 
 
 @final
@@ -52,36 +69,53 @@ class _Door:
         self._answer = answer
         self._limits = limits
         self._on_error = on_error
+        self._encoders = trio.CapacityLimiter(ENCODERS)
         self._inside: dict[Connection, None] = {}
+        self._refusing = 0
 
-    async def let_in(self, stream: trio.SocketStream) -> None:
-        """Serve one client to its end, unless it has no business here."""
+    async def accept(self, listener: trio.SocketListener) -> trio.SocketStream:
+        """Wait for a client; what it takes to let one in may be lacking for a while."""
+        is_told = False
+        while True:
+            try:
+                return await listener.accept()
+            except OSError as error:
+                # Out of descriptors, mostly. Each of ours that goes makes room.
+                if not is_told:
+                    self._report(error)
+                is_told = True
+                self._send_one_away()
+                await trio.sleep(PAUSE)
+
+    def let_in(self, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
+        """Have a client served, unless it has no business here."""
         try:
-            async with stream:
-                uid = peer_of(stream.socket).uid
-                if uid != os.geteuid():
-                    await self._refuse(stream, REFUSED_PEER, f"user {uid} may not ask here")
-                elif not self._make_room():
-                    await self._refuse(stream, Busy.code, "too many clients: try again later")
-                else:
-                    await self._serve(stream)
+            uid = peer_of(stream.socket).uid
         except OSError:
-            pass  # it has gone in the middle of something
-        except Exception:  # noqa: BLE001 - a defect here ends one connection, and is told
-            self._on_error(traceback.format_exc())
+            stream.socket.close()  # it has gone
+            return
+        if uid != os.geteuid():
+            self._refuse(stream, nursery, REFUSED_PEER, f"user {uid} may not ask here")
+        elif len(self._inside) >= self._limits.clients and not self._send_one_away():
+            self._refuse(stream, nursery, Busy.code, "too many clients: try again later")
+        else:
+            connection = Connection(
+                stream, self._answer, self._limits, self._report, self._encoders
+            )
+            self._inside[connection] = None
+            nursery.start_soon(self._serve, connection, stream)
 
-    async def _serve(self, stream: trio.SocketStream) -> None:
-        connection = Connection(stream, self._answer, self._limits, self._on_error)
-        self._inside[connection] = None
+    async def _serve(self, connection: Connection, stream: trio.SocketStream) -> None:
         try:
             await connection.run()
+        except Exception as error:  # noqa: BLE001 - a defect here ends one connection, and is told
+            self._report(error)
         finally:
             self._inside.pop(connection, None)
+            stream.socket.close()
 
-    def _make_room(self) -> bool:
-        """Have room for one more: whoever has been idle longest gives way."""
-        if len(self._inside) < self._limits.clients:
-            return True
+    def _send_one_away(self) -> bool:
+        """Have whoever has been idle longest give way; tell whether there was one."""
         idle = [connection for connection in self._inside if connection.is_idle]
         if not idle:
             return False
@@ -90,9 +124,29 @@ class _Door:
         oldest.close()
         return True
 
-    async def _refuse(self, stream: trio.SocketStream, code: int, message: str) -> None:
-        with trio.move_on_after(1.0):
-            await stream.send_all(encode(failure(None, code, message)))
-            await stream.send_eof()
-            # What it has sent is read first: closing with that unread would take the answer back.
-            await stream.receive_some(self._limits.line)
+    def _refuse(
+        self, stream: trio.SocketStream, nursery: trio.Nursery, code: int, message: str
+    ) -> None:
+        """Tell somebody why, unless too many are being told."""
+        if self._refusing >= REFUSALS:
+            stream.socket.close()
+            return
+        self._refusing += 1
+        nursery.start_soon(self._dismiss, stream, encode(failure(None, code, message)))
+
+    async def _dismiss(self, stream: trio.SocketStream, line: bytes) -> None:
+        try:
+            with trio.move_on_after(REFUSAL), suppress(trio.BrokenResourceError):
+                await stream.send_all(line)
+                await stream.send_eof()
+                # What it has sent is read: closed with that unread, it would hear of a reset.
+                left = self._limits.line
+                while left > 0 and (data := await stream.receive_some(left)):
+                    left -= len(data)
+        finally:
+            self._refusing -= 1
+            stream.socket.close()
+
+    def _report(self, error: BaseException) -> None:
+        with suppress(Exception):
+            self._on_error("".join(traceback.format_exception(error)))
