@@ -30,8 +30,8 @@ async def serve_supervised(listener: trio.SocketListener, answer: Answer, log: L
         log.say(Level.ERROR, "control_defect", "a request failed by a defect", defect=defect)
 
     async def server() -> None:
-        # Each life has a descriptor of its own: the server closes what it is given.
-        await serve(trio.SocketListener(listener.socket.dup()), answer, on_error=tell)
+        # It leaves the listener open, for the next life.
+        await serve(listener, answer, on_error=tell)
 
     def tell_event(event: Event) -> None:
         if not isinstance(event, SupervisorStopping):
