@@ -38,16 +38,17 @@ def claim_address(path: Path) -> Generator[trio.SocketListener]:
     _prepare(path.parent)
     with hold_lock(lock_path(path), f"a supervisor listens at {path}"):
         _remove_stale(path)
-        listening = _listen(path)
-        mine = path.lstat()
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
         try:
-            yield trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+            mine = path.lstat()
+            try:
+                yield listener
+            finally:
+                with suppress(OSError):  # it may be gone, or another's
+                    if os.path.samestat(path.lstat(), mine):
+                        path.unlink()
         finally:
-            listening.close()
-            with suppress(FileNotFoundError):
-                now = path.lstat()
-                if (now.st_dev, now.st_ino) == (mine.st_dev, mine.st_ino):
-                    path.unlink()
+            listener.socket.close()
 
 
 @contextmanager

@@ -43,7 +43,8 @@ async def serve(
 ) -> Never:
     """Serve clients until cancelled, which cancels what they asked for.
 
-    The listener stays open: it is its owner's, who may serve with it again.
+    The listener stays open: it is its owner's, who may serve with it again. When he closes it,
+    nobody else is let in, and those inside are served on.
 
     Args:
         listener: Where they come in.
@@ -79,6 +80,8 @@ class _Door:
         while True:
             try:
                 return await listener.accept()
+            except trio.ClosedResourceError:
+                await trio.sleep_forever()
             except OSError as error:
                 # Out of descriptors, mostly. Each of ours that goes makes room.
                 if not is_told:
