@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from attrs import field, fields_dict, frozen
+from attrs import asdict, field, fields_dict, frozen
 
 __all__ = [
     "AttachmentNotRecorded",
@@ -27,6 +27,7 @@ __all__ = [
     "TurnStarted",
     "UnknownEvent",
     "Usage",
+    "event_to_dict",
     "parse_event",
 ]
 
@@ -154,6 +155,7 @@ _ITEM_EVENTS: dict[str, type[ItemStarted | ItemUpdated | ItemCompleted]] = {
     "item.updated": ItemUpdated,
     "item.completed": ItemCompleted,
 }
+_ITEM_TYPES: dict[type[Event], str] = {kind: name for name, kind in _ITEM_EVENTS.items()}
 _KNOWN = frozenset(
     {"thread.started", "turn.started", "turn.completed", "turn.failed", "error", *_ITEM_EVENTS}
 )
@@ -179,6 +181,33 @@ def parse_event(line: bytes) -> Event:
     if kind in _KNOWN:
         raise NotAnEvent(f"a {kind} event without the members that belong to it")
     return UnknownEvent(kind, cast("dict[str, Any]", data))
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """Return an event as JSON-ready data, in the form that `codex exec --json` prints.
+
+    Of the usage only the counters that are known are left. What codex does not print has a type
+    that begins with `codex_actors.`.
+    """
+    document: dict[str, Any]
+    match event:
+        case ThreadStarted(thread_id):
+            document = {"type": "thread.started", "thread_id": thread_id}
+        case TurnStarted():
+            document = {"type": "turn.started"}
+        case TurnCompleted(usage):
+            document = {"type": "turn.completed", "usage": asdict(usage)}
+        case TurnFailed(message):
+            document = {"type": "turn.failed", "error": {"message": message}}
+        case ErrorReported(message):
+            document = {"type": "error", "message": message}
+        case ItemStarted(item) | ItemUpdated(item) | ItemCompleted(item):
+            document = {"type": _ITEM_TYPES[type(event)], "item": item.data}
+        case AttachmentNotRecorded():
+            document = {"type": "codex_actors.attachment_not_recorded", **asdict(event)}
+        case UnknownEvent():
+            document = event.data
+    return document
 
 
 def _known_event(kind: str, data: dict[str, Any]) -> Event | None:

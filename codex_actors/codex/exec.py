@@ -31,7 +31,7 @@ from codex_actors.codex.result import TurnResult, turn_result
 from codex_actors.codex.routing import Route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
 
     from codex_actors.codex.options import ThreadOptions
@@ -84,11 +84,13 @@ async def open_exec_turn(
     files: Leaser,
     timeout: float | None = None,
     resume: str | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[TurnEvents]:
     """Start one turn of `codex exec`, and iterate over its events as they come.
 
     Leaving the block before the events have ended ends codex. A `timeout` that passes cancels the
-    block. See `exec_turn` for the rest.
+    block. `environ` is what codex inherits in place of this process's environment, for who runs a
+    turn for another process; `options.env` is set on top of it. See `exec_turn` for the rest.
 
     Raises:
         InvalidTimeout, InvalidPrompt, DeliveryError, CodexNotFound, CodexError: When entering.
@@ -99,10 +101,12 @@ async def open_exec_turn(
     check_prompt(prompt)
     check_thread_id(resume)
     tail = Tail(size=STDERR_KEPT)
-    redact = redactor(options.env or {}, os.environ)
+    inherited = os.environ if environ is None else environ
+    redact = redactor(options.env or {}, inherited)
+    environ = {**inherited, **(options.env or {})}
     with trio.move_on_after(seconds) as scope:
         async with _open_turn(
-            prompt, options, resume, files=files, tail=tail, redact=redact
+            prompt, options, resume, files=files, tail=tail, redact=redact, environ=environ
         ) as events:
             yield events
     if scope.cancelled_caught:
@@ -191,8 +195,8 @@ async def _open_turn(
     files: Leaser,
     tail: Tail,
     redact: Callable[[str], str],
+    environ: Mapping[str, str],
 ) -> AsyncGenerator[TurnEvents]:
-    environ = {**os.environ, **(options.env or {})}
     async with AsyncExitStack() as stack:
         delivery = await stack.enter_async_context(open_delivery(options.attachments, files))
         _check_detail(options, delivery)

@@ -10,10 +10,12 @@ from typing import Any
 __all__ = [
     "AddressHeld",
     "AddressRefused",
+    "Ambiguous",
     "Busy",
     "ControlError",
     "Leaving",
     "NoFiles",
+    "NoSupervisor",
     "NotFound",
     "NotRunning",
     "OperationCancelled",
@@ -95,10 +97,18 @@ class NoFiles(RequestFailed):
     code = -32002
 
 
+class NoSupervisor(RequestFailed):
+    """What was asked for needs a supervisor process, and this is none."""
+
+
 class NotFound(RequestFailed):
     """There is no actor, attachment or operation of that name."""
 
     code = -32003
+
+
+class Ambiguous(NotFound):
+    """Several attachments are called that; `data["candidates"]` tells which."""
 
 
 class OperationCancelled(RequestFailed):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from codex_actors.codex import (
+    AttachmentNotRecorded,
     ErrorReported,
     Event,
     Item,
@@ -17,7 +20,7 @@ from codex_actors.codex import (
     UnknownEvent,
     Usage,
 )
-from codex_actors.codex.events import NotAnEvent, parse_event
+from codex_actors.codex.events import NotAnEvent, event_to_dict, parse_event
 from codex_actors.codex.result import turn_result
 
 ITEM = {"id": "item_0", "type": "agent_message", "text": "hi"}
@@ -54,8 +57,20 @@ ITEM = {"id": "item_0", "type": "agent_message", "text": "hi"}
     ],
 )
 def test_each_kind_is_read(line: bytes, event: Event) -> None:
-    """Every known kind has its class; an unknown one keeps its data."""
+    """Every known kind has its class; an unknown one keeps its data. The way back is one."""
     assert parse_event(line) == event
+    assert parse_event(json.dumps(event_to_dict(event)).encode()) == event
+
+
+def test_what_codex_does_not_print_has_a_type_of_ours() -> None:
+    """An attachment whose record could not be made."""
+    event = AttachmentNotRecorded(name="a", reason="full")
+
+    assert event_to_dict(event) == {
+        "type": "codex_actors.attachment_not_recorded",
+        "name": "a",
+        "reason": "full",
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from codex_actors.control import messages
-from codex_actors.control.handlers import files, process, tree
+from codex_actors.control.handlers import files, process, tree, turns, uploads
 from codex_actors.control.service import Notify, Service
 
 __all__ = ["dispatch"]
@@ -27,7 +27,16 @@ HANDLERS: Mapping[type[messages.Request], Handler] = {
     messages.RestartChild: tree.restart,
     messages.StopChild: tree.stop,
     messages.StartChild: tree.start,
+    messages.Stage: files.stage,
     messages.ListStaged: files.list_staged,
+    messages.Show: files.show,
+    messages.Upload: uploads.upload,
+    messages.Exec: turns.exec_,
+    messages.Remove: files.remove,
+    messages.Cleanup: files.cleanup,
+    messages.Verify: files.verify,
+    messages.Reset: files.reset,
+    messages.Metrics: files.metrics,
 }
 
 
