@@ -16,7 +16,7 @@ import trio
 from codex_actors.cli.common import nothing_staged
 from codex_actors.cli.errors import SettingsError, Terminated
 from codex_actors.cli.settings import Settings
-from codex_actors.control.address import choose_address
+from codex_actors.control.address import find_address
 from codex_actors.control.client import open_client
 from codex_actors.control.errors import NotRunning
 from codex_actors.control.local import LocalSession
@@ -79,7 +79,7 @@ def address(settings: Settings) -> Path:
     Raises:
         AddressRefused: the path cannot be a socket's.
     """
-    return choose_address(settings.staging_dir, settings.socket)
+    return find_address(settings.staging_dir, settings.socket)
 
 
 @asynccontextmanager

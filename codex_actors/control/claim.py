@@ -1,14 +1,16 @@
 """Owns the taking of an address: one supervisor listens there, and only this user reaches it.
 
 Invariant: the lock beside the socket is held from before the socket is touched until it is gone; a
-socket is removed only if nobody listens at it. The file of the lock stays: if it were removed, two
-could hold "the" lock. Must not know what is spoken.
+socket is removed only if nobody listens at it; it is closed to others from its first moment. Must
+not know what is spoken.
 """
 
-import fcntl
+import grp
 import os
+import pwd
 import socket
 import stat
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +18,13 @@ from pathlib import Path
 import trio
 
 from codex_actors.control.errors import AddressHeld, AddressRefused
+from codex_actors.control.locks import closed_in_children, hold_lock
+from codex_actors.control.peers import peer_of
 
-__all__ = ["claim_address", "hold_lock", "lock_path"]
+__all__ = ["claim_address", "lock_path"]
 
-BACKLOG = 128
+BACKLOG = 1024
+"""Clients that wait to be let in; the system may allow fewer."""
 
 
 def lock_path(path: Path) -> Path:
@@ -38,58 +43,19 @@ def claim_address(path: Path) -> Generator[trio.SocketListener]:
     _prepare(path.parent)
     with hold_lock(lock_path(path), f"a supervisor listens at {path}"):
         _remove_stale(path)
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
-        try:
-            mine = path.lstat()
+        listening = _listen(path)
+        with closed_in_children(listening.fileno()):
+            listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
             try:
-                yield listener
+                mine = path.lstat()
+                try:
+                    yield listener
+                finally:
+                    with suppress(OSError):  # it may be gone, or another's
+                        if os.path.samestat(path.lstat(), mine):
+                            path.unlink()
             finally:
-                with suppress(OSError):  # it may be gone, or another's
-                    if os.path.samestat(path.lstat(), mine):
-                        path.unlink()
-        finally:
-            listener.socket.close()
-
-
-@contextmanager
-def hold_lock(path: Path, what: str) -> Generator[None]:
-    """Hold a lock file for the duration of the block; it names this process.
-
-    Args:
-        path: The file; made if it is not there.
-        what: What holding it means, for the error.
-
-    Raises:
-        AddressHeld: Another process holds it.
-        AddressRefused: It cannot be opened as this user's file.
-    """
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise AddressRefused(f"the lock {path} cannot be opened: {error.strerror}") from error
-    try:
-        if os.fstat(lock).st_uid != os.geteuid():
-            raise AddressRefused(f"the lock {path} belongs to another user")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = _read_pid(lock)
-            who = "its process is not known" if pid is None else f"process {pid}"
-            raise AddressHeld(f"{what} already ({who}): end that one first", pid) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        try:
-            yield
-        finally:
-            os.ftruncate(lock, 0)
-    finally:
-        os.close(lock)
-
-
-def _read_pid(lock: int) -> int | None:
-    with suppress(ValueError, OSError):
-        return int(os.pread(lock, 32, 0))
-    return None
+                listener.socket.close()
 
 
 def _prepare(folder: Path) -> None:
@@ -99,22 +65,53 @@ def _prepare(folder: Path) -> None:
         AddressRefused: There is none to be had.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        _make(folder)
+        link, found = folder.lstat(), folder.stat()
     except OSError as error:
         raise AddressRefused(
-            f"there can be no socket in {folder}: {error.strerror}; choose another by --socket"
+            f"there can be no socket in {folder}: {error.strerror or error}; choose another by"
+            " --socket"
         ) from error
-    foreign = found.st_uid not in {os.geteuid(), 0}
-    shared = bool(found.st_mode & 0o022) and not found.st_mode & stat.S_ISVTX
-    if not stat.S_ISDIR(found.st_mode):
-        # A link that somebody else may turn is a folder of his.
-        foreign = foreign or not stat.S_ISLNK(found.st_mode)
-    if foreign or shared:
-        whose = "belongs to another user" if foreign else "can be written to by others"
+    whose = ""
+    # A link that somebody else may turn is a folder of his.
+    if not {link.st_uid, found.st_uid} <= {os.geteuid(), 0}:
+        whose = "belongs to another user"
+    elif not stat.S_ISDIR(found.st_mode):
+        whose = "is no directory"
+    elif _is_open(found):
+        whose = "can be written to by others"
+    if whose:
         raise AddressRefused(
             f"there can be no private socket in {folder}, which {whose}: choose another by --socket"
         )
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, closed to others, and what is missing above it."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError:
+        _make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        pass
+
+
+def _is_open(folder: os.stat_result) -> bool:
+    """Tell whether others may replace what is in a folder."""
+    if folder.st_mode & stat.S_ISVTX:
+        return False
+    by_group = folder.st_mode & stat.S_IWGRP and not _is_own_group(folder.st_gid)
+    return bool(folder.st_mode & stat.S_IWOTH or by_group)
+
+
+def _is_own_group(gid: int) -> bool:
+    """Tell whether a group is the private one of this user, as many systems make one for each."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 def _remove_stale(path: Path) -> None:
@@ -125,17 +122,23 @@ def _remove_stale(path: Path) -> None:
         AddressRefused: There is something else.
     """
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(mode):
+    except OSError as error:
+        raise AddressRefused(f"{path} cannot be looked at: {error.strerror}") from error
+    if not stat.S_ISSOCK(found.st_mode):
         raise AddressRefused(
             f"{path} is no socket: move it away, or choose another path by --socket"
         )
+    if found.st_uid != os.geteuid():
+        raise AddressRefused(f"{path} belongs to another user: choose another path by --socket")
+    pid = None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(0)
         try:
             probe.connect(os.fspath(path))
+            pid = peer_of(probe).pid
         except (ConnectionRefusedError, FileNotFoundError):
             with suppress(FileNotFoundError):
                 path.unlink()
@@ -144,23 +147,40 @@ def _remove_stale(path: Path) -> None:
             pass  # so many wait there that somebody listens
         except OSError as error:
             raise AddressRefused(f"{path} cannot be looked at: {error.strerror}") from error
-    raise AddressHeld(f"somebody listens at {path} already: end that process first")
+    who = "its process is not known" if pid is None else f"process {pid}"
+    raise AddressHeld(f"somebody listens at {path} already ({who}): end that process first", pid)
 
 
 def _listen(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Nothing is awaited in between, and other threads' files only become more private.
-    umask = os.umask(0o177)
     try:
-        listening.bind(os.fspath(path))
+        _bind(listening, os.fspath(path))
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise AddressRefused(f"there can be no socket at {path}: {error.strerror}") from error
+        why = error.strerror or error
+        raise AddressRefused(f"there can be no socket at {path}: {why}") from error
     except BaseException:
         listening.close()
         raise
-    finally:
-        os.umask(umask)
     listening.settimeout(0)
     return listening
+
+
+def _bind(listening: socket.socket, path: str) -> None:
+    """Bind a socket whose file has the mode 0600 from its first moment."""
+    if sys.platform == "linux":
+        # The file gets the mode of the socket.
+        os.fchmod(listening.fileno(), 0o600)
+        listening.bind(path)
+    else:
+        _bind_masked(listening, path)
+
+
+def _bind_masked(listening: socket.socket, path: str) -> None:
+    """Bind it where a socket has no mode: the mask is the whole process's for this moment."""
+    mask = os.umask(0o177)
+    try:
+        listening.bind(path)
+    finally:
+        os.umask(mask)

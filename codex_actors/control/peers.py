@@ -13,11 +13,15 @@ from attrs import frozen
 __all__ = ["Peer", "peer_of"]
 
 # struct ucred: pid, uid, gid.
-_UCRED = struct.Struct("3i")
-# macOS, sys/un.h and sys/ucred.h: the level and option, and the beginning of struct xucred.
+_UCRED = struct.Struct("iII")
+# macOS, sys/un.h and sys/ucred.h: the level and option, and struct xucred, of which the beginning
+# is read: version and uid.
 _SOL_LOCAL = 0
 _LOCAL_PEERCRED = 1
-_XUCRED = struct.Struct("2I")
+_XUCRED_SIZE = 76
+_XUCRED = struct.Struct("II")
+_LOCAL_PEERPID = 2
+_PID = struct.Struct("i")
 
 
 @frozen
@@ -39,15 +43,17 @@ class _Socket(Protocol):
     def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes: ...
 
 
-def peer_of(connected: _Socket) -> Peer:
+def peer_of(connected: _Socket, *, platform: str = sys.platform) -> Peer:
     """Return who is at the other end.
 
     Raises:
-        OSError: The system does not tell.
+        OSError: The system does not tell: there is nobody any more.
     """
-    if sys.platform == "darwin":
-        data = connected.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76)
-        return Peer(_XUCRED.unpack_from(data)[1], None)
+    if platform == "darwin":
+        data = connected.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_SIZE)
+        _version, uid = _XUCRED.unpack_from(data)
+        (pid,) = _PID.unpack(connected.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, _PID.size))
+        return Peer(uid, pid or None)
     data = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, _gid = _UCRED.unpack(data)
-    return Peer(uid, pid)
+    return Peer(uid, pid or None)

@@ -24,8 +24,9 @@ from codex_actors import (
     open_supervisor,
 )
 from codex_actors.control.answering import answering
-from codex_actors.control.claim import claim_address, hold_lock
+from codex_actors.control.claim import claim_address
 from codex_actors.control.errors import AddressHeld, ControlError
+from codex_actors.control.locks import hold_lock
 from codex_actors.control.process.countdown import Countdown
 from codex_actors.control.process.departure import ProcessDeparture
 from codex_actors.control.process.leaving import EX_HELD, EX_INTENSITY, Manner
