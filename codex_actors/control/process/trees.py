@@ -72,7 +72,8 @@ def _load(word: str) -> NamedTree:
     if equals and place == FILES:
         raise TreeError(f"{word}: the tree of the files is always called files: give files")
     module_name, colon, attribute = place.partition(":")
-    if not colon or not module_name or not attribute or (equals and not name):
+    is_dotted = all(part.isidentifier() for part in module_name.split("."))
+    if not (colon and is_dotted and attribute) or (equals and not name):
         close = difflib.get_close_matches(word, [FILES], n=1)
         raise TreeError(f"{word}: {'did you mean files?' if close else _FORMS}")
     tree_id = name or attribute.rpartition(".")[2].lower()

@@ -1,0 +1,142 @@
+"""What the tests of the supervisor process share: it runs as users run it, in a process."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from cli_support import CommandLine
+
+PATIENCE = 60
+
+
+class Output:
+    """The lines of a stream, as they come."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._news = trio.Condition()
+        self._ended = False
+
+    @property
+    def lines(self) -> list[str]:
+        """Those that are complete."""
+        return self.text.split("\n")[:-1]
+
+    async def read(self, stream: trio.abc.ReceiveStream) -> None:
+        """Read a stream to its end."""
+        async for part in stream:
+            await self._tell(part.decode())
+        self._ended = True
+        await self._tell("")
+
+    async def until(self, text: str) -> str:
+        """Wait for a line that has a text in it; return that line."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                for line in self.lines:
+                    if text in line:
+                        return line
+                assert not self._ended, f"it ended without {text!r}: {self.text}"
+                async with self._news:
+                    await self._news.wait()
+
+    async def _tell(self, text: str) -> None:
+        async with self._news:
+            self.text += text
+            self._news.notify_all()
+
+
+class Running:
+    """A running `python -m codex_actors run`."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.out = Output()
+        self.err = Output()
+
+    async def ready(self) -> str:
+        """Wait until it is; its line."""
+        return await self.out.until("ready")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def go_on(self) -> None:
+        """Let the job that waits for a line go on."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(b"\n")
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code."""
+        with trio.fail_after(PATIENCE):
+            return await self.process.wait()
+
+
+class Launcher:
+    """Starts supervisors in a directory of the test, each killed when its block is left."""
+
+    def __init__(self, directory: Path) -> None:
+        self.command_line = CommandLine(directory)
+        self.directory = directory
+        self.staging = self.command_line.staging
+        self.socket = directory / "s"
+
+    def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        """What it sees; nobody but the test manages it."""
+        more = more or {}
+        paths = {"PYTHONPATH": str(Path(__file__).parent), "CODEX_ACTORS_SOCKET": str(self.socket)}
+        environment = self.command_line.environment({**paths, **more})
+        for name in {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} - more.keys():
+            environment.pop(name, None)
+        return environment
+
+    def arguments(self, *arguments: str) -> list[str]:
+        """The command."""
+        return [sys.executable, "-m", "codex_actors", "run", *arguments]
+
+    @asynccontextmanager
+    async def start(
+        self, *arguments: str, env: dict[str, str] | None = None
+    ) -> AsyncGenerator[Running]:
+        """Start one."""
+        process = await trio.lowlevel.open_process(
+            self.arguments(*arguments),
+            cwd=self.directory,
+            env=self.environment(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        running = Running(process)
+        async with process.stdin, process.stdout, process.stderr, trio.open_nursery() as nursery:
+            nursery.start_soon(running.out.read, process.stdout)
+            nursery.start_soon(running.err.read, process.stderr)
+            try:
+                yield running
+            finally:
+                process.kill()
+                with trio.CancelScope(shield=True):
+                    await process.wait()
+
+    async def run(
+        self, *arguments: str, env: dict[str, str] | None = None
+    ) -> tuple[int, list[str], list[str]]:
+        """Run one to its end: the exit code, the lines of stdout and stderr."""
+        async with self.start(*arguments, env=env) as running:
+            code = await running.wait()
+        return code, running.out.lines, running.err.lines
+
+
+def documents(lines: list[str]) -> list[dict[str, Any]]:
+    """What JSON lines say; each is valid."""
+    return [json.loads(line) for line in lines]
