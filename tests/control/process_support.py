@@ -64,6 +64,11 @@ class Running:
         """Wait until it is; its line."""
         return await self.out.until("ready")
 
+    async def working(self) -> None:
+        """Wait until it is ready, and its worker has begun the job that waits for a line."""
+        await self.ready()
+        await self.out.until("job 1 begins")
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self.process.send_signal(number)

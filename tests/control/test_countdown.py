@@ -63,7 +63,7 @@ def test_on_a_terminal_one_line_counts() -> None:
 
 
 def test_what_is_waited_for_is_the_innermost() -> None:
-    """A supervisor that stops because its child does is not named; one without such a child is."""
+    """A supervisor is named only when nothing below it is left."""
     tree = _node(
         "",
         "stopping",
@@ -73,5 +73,7 @@ def test_what_is_waited_for_is_the_innermost() -> None:
     )
 
     assert waited_for(tree, "root") == ["pool/a", "bare"]
+    begun = _node("", "stopping", _node("a", "running"), _node("b", "terminated"))
+    assert waited_for(begun, "root") == ["a"]
     assert waited_for(_node("", "stopping"), "root") == ["root"]
     assert waited_for(_node("", "running"), "root") == []

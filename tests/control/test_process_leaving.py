@@ -23,7 +23,7 @@ async def test_the_first_signal_drains(tmp_path: Path, number: signal.Signals, c
     """What was admitted is handled before the tree stops; it is said what is waited for."""
     # Q4
     async with Launcher(tmp_path).start(f"{_T}WORK") as running:
-        await running.out.until("job 1 begins")
+        await running.working()
 
         running.signal(number)
         await running.err.until("draining: at most 30 s")
@@ -42,7 +42,7 @@ async def test_the_first_signal_drains(tmp_path: Path, number: signal.Signals, c
 async def test_the_second_signal_cancels(tmp_path: Path) -> None:
     """What does not end is cancelled, and named; its cleanup runs."""
     async with Launcher(tmp_path).start(f"{_T}WORK") as running:
-        await running.out.until("job 1 begins")
+        await running.working()
 
         running.signal(signal.SIGTERM)
         await running.err.until("draining")
@@ -56,7 +56,7 @@ async def test_the_second_signal_cancels(tmp_path: Path) -> None:
 async def test_the_deadline_cancels(tmp_path: Path) -> None:
     """A child that does not end in time is named, and cancelled."""
     async with Launcher(tmp_path).start(f"{_T}WORK", "--drain-timeout", "0.2") as running:
-        await running.out.until("job 1 begins")
+        await running.working()
 
         running.signal(signal.SIGTERM)
 
@@ -86,7 +86,7 @@ async def test_a_terminal_counts(tmp_path: Path) -> None:
     environment = launcher.environment({"TERM": "xterm"})
     command = launcher.arguments(f"{_T}WORK")
     async with open_terminal(command, tmp_path, environment) as terminal:
-        await terminal.wait_for("job 1 begins")
+        await terminal.wait_for("ready")
 
         terminal.process.send_signal(signal.SIGINT)
         await terminal.wait_for("draining: at most 30 s")
@@ -124,8 +124,7 @@ async def test_a_client_drains(tmp_path: Path) -> None:
     """As the first signal does, but the exit code is 0; meanwhile it can be asked how it is."""
     launcher = Launcher(tmp_path)
     async with launcher.start(f"{_T}WORK") as running:
-        await running.out.until("job 1 begins")
-        await running.ready()
+        await running.working()
 
         answer = await _ask(launcher, Drain())
         status = await _ask(launcher, Status())
@@ -142,8 +141,7 @@ async def test_a_client_gives_the_drain_less_time(tmp_path: Path) -> None:
     """A second drain can shorten the first one's time; then it cancels."""
     launcher = Launcher(tmp_path)
     async with launcher.start(f"{_T}WORK") as running:
-        await running.out.until("job 1 begins")
-        await running.ready()
+        await running.working()
 
         await _ask(launcher, Drain(timeout=1000.0))
         await _ask(launcher, Drain(timeout=0.1))
@@ -159,8 +157,7 @@ async def test_a_client_shuts_down(tmp_path: Path, now: bool) -> None:
     """The message in hand is finished, and no other; now, it is cancelled."""
     launcher = Launcher(tmp_path)
     async with launcher.start(f"{_T}WORK") as running:
-        await running.out.until("job 1 begins")
-        await running.ready()
+        await running.working()
 
         await _ask(launcher, Shutdown(now=now))
         if not now:

@@ -62,7 +62,7 @@ class Countdown:
 
 
 def waited_for(snapshot: Mapping[str, Any], name: str) -> list[str]:
-    """Return the paths of the innermost children that are stopping.
+    """Return the paths of the innermost children that are stopping, or are to be stopped next.
 
     Args:
         snapshot: What `Snapshot.to_dict` gave, of the root.
@@ -76,7 +76,8 @@ def _stopping(node: Mapping[str, Any]) -> Iterator[str]:
     if below:
         yield from below
     elif node["state"] == "stopping":
-        yield node["path"]
+        left = [child["path"] for child in node["children"] if child["state"] != "terminated"]
+        yield from left or [node["path"]]
 
 
 def _names(names: Sequence[str]) -> str:
