@@ -97,6 +97,16 @@ VERBS = (
         """,
     ),
     Verb(
+        "doctor",
+        "codex_actors.cli.doctor:doctor",
+        _PROGRAM,
+        """Check codex, the staging directory, the disk and the supervisor.
+
+        Looks only: nothing is created or changed. The exit code is 1 when something fails, and
+        each finding that is not ok says what to do.
+        """,
+    ),
+    Verb(
         "completion",
         "codex_actors.cli.completion:completion",
         _PROGRAM,

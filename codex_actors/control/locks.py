@@ -15,7 +15,7 @@ from pathlib import Path
 
 from codex_actors.control.errors import AddressHeld, AddressRefused
 
-__all__ = ["closed_in_children", "hold_lock"]
+__all__ = ["closed_in_children", "hold_lock", "lock_holder"]
 
 _PID = re.compile(rb"\d{0,20}\n?")
 
@@ -46,6 +46,31 @@ def hold_lock(path: Path, what: str) -> Generator[None]:
                 os.ftruncate(lock, 0)
     finally:
         os.close(lock)
+
+
+def lock_holder(path: Path) -> int | None:
+    """Return the process that holds a lock, None when none does; looks only.
+
+    The lock is not tried, since somebody who wants it at that moment would be turned away: it is
+    the process that the file names, if it lives.
+    """
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        written = os.pread(lock, 64, 0) if stat.S_ISREG(os.fstat(lock).st_mode) else b""
+    finally:
+        os.close(lock)
+    pid = int(written) if written.strip() and _PID.fullmatch(written) else 0
+    try:
+        if pid > 0:
+            os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
+        pass  # another user's, which lives
+    return pid or None
 
 
 @contextmanager
