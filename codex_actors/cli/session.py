@@ -6,7 +6,12 @@ A verb is written once, against a `Session`; it does not learn which of the two 
 import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +34,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 Work = Callable[[S], Awaitable[T]]
+Connect = Callable[[], AbstractAsyncContextManager[Session]]
 
 # Seconds in which a supervisor answers what takes no time, or counts as unreachable.
 PATIENCE = 10.0
@@ -45,6 +51,22 @@ def with_supervisor(settings: Settings, work: Work[Session, T]) -> T:
     """
     opener: AbstractAsyncContextManager[Session] = open_client(address(settings), timeout=PATIENCE)
     return trio.run(_until_terminated, opener, work)
+
+
+def with_connections(settings: Settings, work: Work[Connect, T]) -> T:
+    """Do work that connects to the supervisor by itself, as often as it wants to; blocks.
+
+    What it connects with raises `NotRunning` and `Unreachable` when it is entered.
+
+    Raises:
+        Terminated: a signal ended the work; else what the work raised.
+    """
+    path = address(settings)
+
+    def connect() -> AbstractAsyncContextManager[Session]:
+        return open_client(path, timeout=PATIENCE)
+
+    return trio.run(_until_terminated, nullcontext(connect), work)
 
 
 def with_session(settings: Settings, work: Work[Session, T], *, empty: T | None = None) -> T:

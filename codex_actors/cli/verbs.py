@@ -48,6 +48,120 @@ VERBS = (
         "[OPTIONS] [TREE...]",
     ),
     Verb(
+        "status",
+        "codex_actors.cli.status:status",
+        _SUPERVISOR,
+        """Show how the supervisor is, or one of its actors.
+
+        The exit code is 0 when it runs, 3 when it does not, 4 when it does not answer.
+        """,
+        "[NAME] [OPTIONS]",
+    ),
+    Verb(
+        "ps",
+        "codex_actors.cli.ps:ps",
+        _SUPERVISOR,
+        """List actors: state, restarts, mailbox, message in hand, last error.
+
+        On a terminal what does not fit is cut off; in a pipe it is whole.
+        """,
+        "[NAME] [OPTIONS]",
+    ),
+    Verb(
+        "pstree",
+        "codex_actors.cli.pstree:pstree",
+        _SUPERVISOR,
+        "Draw the tree of actors.",
+        "[NAME] [OPTIONS]",
+    ),
+    Verb(
+        "top",
+        "codex_actors.cli.top:top",
+        _SUPERVISOR,
+        """Watch actors as they work, the busiest first; q ends it.
+
+        It goes on when the supervisor is started again. In a pipe it prints one picture after the
+        other, with --json one document a line.
+        """,
+    ),
+    Verb(
+        "events",
+        "codex_actors.cli.events:events",
+        _SUPERVISOR,
+        """Show what has happened in the supervisor, and follow it.
+
+        With --follow --json prints one document a line. The exit code is 0 then when the
+        supervisor was asked to end and did, 4 when it went otherwise.
+        """,
+    ),
+    Verb(
+        "restart",
+        "codex_actors.cli.restart:restart",
+        _SUPERVISOR,
+        """Stop an actor and start it again, in its place.
+
+        That counts towards no restart intensity, and starts an actor that was stopped, too. Once
+        begun it goes on, whether somebody waits or not.
+        """,
+        "NAME [OPTIONS]",
+    ),
+    Verb(
+        "stop",
+        "codex_actors.cli.stop:stop",
+        _SUPERVISOR,
+        """Stop an actor, and keep it stopped.
+
+        It finishes the message in hand. One that is stopped already is left so. A child of a
+        dynamic supervisor, and a temporary one, is forgotten.
+        """,
+        "NAME [OPTIONS]",
+    ),
+    Verb(
+        "start",
+        "codex_actors.cli.start:start",
+        _SUPERVISOR,
+        "Start an actor that was stopped.",
+        "NAME [OPTIONS]",
+    ),
+    Verb(
+        "cancel",
+        "codex_actors.cli.cancel:cancel",
+        _SUPERVISOR,
+        """Give an operation up: an upload, a staging, a turn.
+
+        `status` shows the operations and their numbers.
+        """,
+        "OPERATION [OPTIONS]",
+    ),
+    Verb(
+        "drain",
+        "codex_actors.cli.drain:drain",
+        _SUPERVISOR,
+        """End the supervisor when what is under way is finished.
+
+        New work is refused meanwhile. When the time is over what is left is cancelled.
+        """,
+    ),
+    Verb(
+        "shutdown",
+        "codex_actors.cli.shutdown:shutdown",
+        _SUPERVISOR,
+        """End the supervisor: operations are cancelled, actors finish the message in hand.
+
+        With --now actors are cancelled, too; a terminal asks before. Cleanup runs all the same.
+        """,
+    ),
+    Verb(
+        "dump",
+        "codex_actors.cli.dump:dump",
+        _SUPERVISOR,
+        """Show where every task of the supervisor stands: functions and lines, no values.
+
+        It is answered while the supervisor starts or drains, too.
+        """,
+        "[NAME] [OPTIONS]",
+    ),
+    Verb(
         "stage",
         "codex_actors.cli.stage:stage",
         _FILES,

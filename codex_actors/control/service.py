@@ -35,6 +35,9 @@ class Departure(Protocol):
     def cancel(self) -> None:
         """Cancel; cleanup runs."""
 
+    def report(self) -> dict[str, Any] | None:
+        """Tell how far the end is: `seconds_left` (or None), `waiting_for`; None before it."""
+
 
 class Service:
     """What handlers are given.

@@ -32,6 +32,7 @@ async def status(service: Service, _request: messages.Status, _notify: Notify) -
         "uptime": round(trio.current_time() - service.begun, 3),
         "actors": _counts(_tree(service)),
         "events": service.history.seen,
+        "leaving": None if service.departure is None else service.departure.report(),
         "operations": [operation.to_dict() for operation in operations.running()],
         "ended": [operation.to_dict() for operation in operations.ended()],
     }

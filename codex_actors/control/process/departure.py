@@ -6,7 +6,7 @@ is followed at once. Must not know signals' numbers, sockets or files.
 
 import math
 from collections.abc import Callable
-from typing import final
+from typing import Any, final
 
 import trio
 
@@ -77,6 +77,17 @@ class ProcessDeparture:
     def cancel(self) -> None:
         """See `Departure.cancel`."""
         self._follow(self.leaving.asked(Manner.CANCEL))
+
+    def report(self) -> dict[str, Any] | None:
+        """See `Departure.report`."""
+        if self.leaving.manner is Manner.STAY:
+            return None
+        left = self._due - trio.current_time()
+        has_deadline = self.leaving.manner is not Manner.CANCEL and not math.isinf(left)
+        return {
+            "seconds_left": round(max(0.0, left), 3) if has_deadline else None,
+            "waiting_for": self._waiting(),
+        }
 
     def signal(self, number: int) -> None:
         """A signal came that asks for the end."""

@@ -1,0 +1,78 @@
+"""The verb `events`: what has happened, and what happens."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from codex_actors.cli.asking import ask
+from codex_actors.cli.common import NO_OPTIONS, Common
+from codex_actors.cli.errors import UsageError
+from codex_actors.cli.following import follow, json_line, styled
+from codex_actors.cli.output import notice, print_json
+from codex_actors.cli.session import with_supervisor
+from codex_actors.cli.settings import Settings
+from codex_actors.cli.views import event_line, print_lines
+from codex_actors.control.errors import Unreachable
+from codex_actors.control.messages import Events
+from codex_actors.control.session import Session
+
+_LAST = 50
+_IN_ORDER = {"draining", "stopping"}
+
+
+def events(
+    *,
+    last: Annotated[int, Parameter(name=("--last", "-n"), metavar="COUNT")] = _LAST,
+    following: Annotated[bool, Parameter(name=("--follow", "-f"))] = False,
+    kind: Annotated[list[str] | None, Parameter(metavar="KIND")] = None,
+    common: Common = NO_OPTIONS,
+) -> int:
+    """Show events; the parameters as `events --help` shows them.
+
+    Parameters
+    ----------
+    last
+        How many of those that have been. [default: 50]
+    following
+        Go on with those that come, until the supervisor ends or Ctrl-C.
+    kind
+        Only this kind, as child_exited, or this family, as child; may be repeated.
+    """
+    if last < 0:
+        raise UsageError(f"--last: {last} is less than 0")
+    request = Events(last=last, kinds=tuple(kind or ()), follow=following)
+    settings = common.load()
+    if following:
+        return _follow(settings, request, as_json=common.as_json)
+    answer = ask(settings, request)
+    if common.as_json:
+        print_json(answer)
+    elif answer["events"]:
+        print_lines(line for event in answer["events"] for line in _lines(event))
+    else:
+        print_lines([Text("nothing has happened")])
+    return 0
+
+
+def _follow(settings: Settings, request: Events, *, as_json: bool) -> int:
+    def form(event: dict[str, Any]) -> str:
+        return json_line(event) if as_json else "".join(map(styled, _lines(event)))
+
+    async def work(session: Session) -> dict[str, Any]:
+        return await follow(session, request, form)
+
+    answer = with_supervisor(settings, work)
+    if answer["state"] not in _IN_ORDER:
+        raise Unreachable("the supervisor has ended by itself: its log says why")
+    notice("the supervisor has ended, as it was asked to")
+    return 0
+
+
+def _lines(event: dict[str, Any]) -> Iterator[Text]:
+    missed = event.get("missed", 0)
+    if missed:
+        what = "1 event was" if missed == 1 else f"{missed} events were"
+        yield Text(f"({what} missed here: this was read too slowly)", style="dim")
+    yield event_line(event)
