@@ -54,22 +54,23 @@ async def _end(
     async with connect() as session:
         hello = await session.request(Hello(), timeout=PATIENCE)
         pid = hello["pid"]
-        answer = {"state": hello["state"]}
+        state = hello["state"]
+        unreachable: Unreachable | None = None
         try:
-            answer = await session.request(request, timeout=PATIENCE)
+            state = (await session.request(request, timeout=PATIENCE))["state"]
             while wait:
                 teller.tell(await session.request(Status(), timeout=PATIENCE))
                 await trio.sleep(_LOOK_EVERY)
-        except Unreachable:
-            # It may have ended before it said so.
-            with trio.move_on_after(PATIENCE) as patience:
-                await _wait_gone(connect, pid)
-            if patience.cancelled_caught:
-                raise
-            answer = {"state": "ended"}
-    ended = answer["state"] == "ended"
+        except Unreachable as error:
+            unreachable = error  # it may have ended before it said so
+    if unreachable is not None:
+        with trio.move_on_after(PATIENCE) as patience:
+            await _wait_gone(connect, pid)
+        if patience.cancelled_caught:
+            raise unreachable
+    ended = unreachable is not None
     seconds = round(trio.current_time() - started, 3)
-    return {"pid": pid, "ended": ended, "state": answer["state"], "seconds": seconds}
+    return {"pid": pid, "ended": ended, "state": state, "seconds": seconds}
 
 
 async def _wait_gone(connect: Connect, pid: int) -> None:

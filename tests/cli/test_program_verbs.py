@@ -145,7 +145,7 @@ async def test_the_flag_version_is_ours(tmp_path: Path) -> None:
 
 # What is typed, and what its last word becomes when Tab is pressed.
 TYPED = (
-    ("codex-actors sta", "stage"),
+    ("codex-actors stag", "stage"),
     ("codex-actors stage my", "my report.txt"),
     ("codex-actors list --col", "--color"),
     ("codex-actors list --color al", "always"),
