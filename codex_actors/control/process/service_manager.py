@@ -31,6 +31,9 @@ class ServiceManager:
         address: A path, or "@" and the name of an abstract socket; None if nobody wants to know.
         watchdog: Seconds within which a sign of life is expected; `math.inf` for none.
         on_error: Called with the first failure.
+
+    Attributes:
+        watchdog: As given.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class ServiceManager:
         on_error: Callable[[Exception], object] = lambda _error: None,
     ) -> None:
         self._address = address
-        self._watchdog = watchdog
+        self.watchdog = watchdog
         self._on_error: Callable[[Exception], object] | None = on_error
 
     @classmethod
@@ -67,9 +70,9 @@ class ServiceManager:
 
     async def keep_alive(self) -> None:
         """Give signs of life, twice as often as they are expected, until cancelled."""
-        while self._address is not None and not math.isinf(self._watchdog):
+        while self._address is not None and not math.isinf(self.watchdog):
             await self._send("WATCHDOG=1")
-            await trio.sleep(self._watchdog / 2)
+            await trio.sleep(self.watchdog / 2)
 
     async def _send(self, message: str) -> None:
         if self._address is None:
