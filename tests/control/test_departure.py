@@ -91,7 +91,8 @@ async def test_a_drain_waits_for_operations_then_for_the_tree(autojump_clock: Cl
 
     await scene.run(body)
 
-    assert (ends, scene.ended_at) == (["done", "done"], pytest.approx(7.0))
+    assert ends == ["done", "done"]
+    assert scene.ended_at == pytest.approx(7.0)
     assert scene.manners == [Manner.DRAIN]
     assert "draining: at most 10 s, waiting for upload a.bin" in scene.lines[0]
     assert "draining: 5 s left, waiting for upload a.bin" in scene.lines[1]
@@ -110,7 +111,8 @@ async def test_one_deadline_for_both(autojump_clock: Clock) -> None:
 
     await scene.run(body)
 
-    assert (ends, scene.ended_at) == (["done"], pytest.approx(10.0))
+    assert ends == ["done"]
+    assert scene.ended_at == pytest.approx(10.0)
     assert scene.manners == [Manner.DRAIN, Manner.CANCEL]
     assert "draining: not done within 10 s" in scene.lines[-2]
     assert "cancelling, waiting for worker" in scene.lines[-1]
@@ -134,7 +136,8 @@ async def test_a_shutdown_cancels_operations_only(
 
     await scene.run(body)
 
-    assert (ends, scene.ended_at) == (["cancelled", "done"], pytest.approx(3.0))
+    assert ends == ["cancelled", "done"]
+    assert scene.ended_at == pytest.approx(3.0)
 
 
 async def test_a_harsher_wish_is_followed_at_once(autojump_clock: Clock) -> None:
