@@ -8,6 +8,8 @@ import pytest
 import trio
 from cli_support import CommandLine, open_terminal
 
+from codex_actors.cli import output
+
 ASK = """
 import sys
 from codex_actors.cli.common import confirm
@@ -83,29 +85,42 @@ async def test_settings_that_make_no_sense_are_2(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "coloured"),
+    ("color", "env", "coloured"),
     [
-        ((), {}, False),  # a pipe
-        ((), {"FORCE_COLOR": "1"}, True),
-        ((), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
-        ((), {"CODEX_ACTORS_COLOR": "always"}, True),
-        (("--color", "always"), {"NO_COLOR": "1", "TERM": "dumb"}, True),
-        (("--color", "never"), {"FORCE_COLOR": "1"}, False),
-        (("--color", "auto"), {"CODEX_ACTORS_COLOR": "always"}, False),
+        ("auto", {}, False),  # pytest's stdout is no terminal
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("always", {}, True),
+        ("always", {"NO_COLOR": "1", "TERM": "dumb"}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
     ],
 )
-async def test_colour(
-    tmp_path: Path, arguments: tuple[str, ...], env: dict[str, str], coloured: bool
+def test_colour(
+    monkeypatch: pytest.MonkeyPatch, color: output.Color, env: dict[str, str], coloured: bool
 ) -> None:
-    """A flag comes before the setting, that before NO_COLOR, that before FORCE_COLOR."""
+    """What was said comes before NO_COLOR, that before FORCE_COLOR, that before the terminal."""
+    for name, value in ({"NO_COLOR": "", "FORCE_COLOR": "", "TERM": "xterm"} | env).items():
+        monkeypatch.setenv(name, value)
+    output.configure(color=color, quiet=False, verbose=0)
+    try:
+        with (out := output.console()).capture() as capture:
+            out.print("loud", style="bold red")
+    finally:
+        output.configure(color="auto", quiet=False, verbose=0)
+
+    assert ("\x1b[" in capture.get()) is coloured
+
+
+async def test_colour_by_flag_and_setting(tmp_path: Path) -> None:
+    """The flag comes before the setting."""
     command_line = CommandLine(tmp_path)
-    (tmp_path / "a.txt").write_text("x")
-    plain = {"NO_COLOR": "", "FORCE_COLOR": "", "TERM": "xterm"}
+    env = {"CODEX_ACTORS_COLOR": "always", "NO_COLOR": "", "TERM": "xterm"}
 
-    done = await command_line.run("stage", "a.txt", *arguments, env=plain | env)
+    by_setting = await command_line.run("config", "show", env=env)
+    by_flag = await command_line.run("config", "show", "--color", "never", env=env)
 
-    assert done.code == 0
-    assert ("\x1b[" in done.out) is coloured
+    assert "\x1b[" in by_setting.out
+    assert "\x1b[" not in by_flag.out
 
 
 async def test_a_pipe_is_not_cut_to_the_width_of_a_terminal(tmp_path: Path) -> None:

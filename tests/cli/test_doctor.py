@@ -12,8 +12,12 @@ import pytest
 import trio
 from cli_support import CommandLine, Done
 
+from codex_actors.cli.checks import staging
+from codex_actors.cli.checks.finding import Status
 from codex_actors.cli.checks.program import required, satisfies
+from codex_actors.cli.settings import load_settings
 from codex_actors.control.locks import lock_holder
+from codex_actors.files import FilesConfig, open_files
 from codex_actors.testing import fake_codex
 
 MOST = ("staging", "disk", "manifest", "users", "debris", "supervisor", "directory lock", "codex")
@@ -167,8 +171,7 @@ async def test_what_is_wrong_fails_with_a_way_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["symlink", "file", "project", "below a file", "newer"])
 async def test_a_directory_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
     """It fails as a start would, with the same reason."""
-    command_line = CommandLine(tmp_path)
-    directory = command_line.staging
+    directory = tmp_path / "staging"
     match kind:
         case "symlink":
             directory.symlink_to(tmp_path)
@@ -181,18 +184,19 @@ async def test_a_directory_that_cannot_be_used(tmp_path: Path, kind: str) -> Non
             (tmp_path / "file").touch()
             directory = tmp_path / "file" / "below"
         case _:
-            (tmp_path / "a.txt").touch()
-            await command_line.run("stage", "a.txt")
+            async with open_files(FilesConfig(staging_dir=directory)):
+                pass
             with sqlite3.connect(directory / "manifest.sqlite3") as connection:
                 connection.execute("PRAGMA user_version = 1000")
             connection.close()
 
-    done = await command_line.run("doctor", "--json", "--staging-dir", directory)
+    settings = load_settings({"staging_dir": directory}, {})
+    check = staging.check_manifest if kind == "newer" else staging.check_directory
+    (finding,) = check(settings)
 
-    assert done.code == 1
-    status, seen, advice = checks(done)["manifest" if kind == "newer" else "staging"]
-    assert (status, str(directory) in seen) == ("fail", True)
-    assert "name another" in advice or "name " in advice
+    assert finding.status is Status.FAIL
+    assert str(directory) in finding.found
+    assert "name " in finding.advice
 
 
 async def test_a_directory_that_cannot_be_written_to(tmp_path: Path) -> None:

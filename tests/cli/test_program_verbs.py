@@ -10,6 +10,7 @@ import pytest
 import trio
 from cli_support import CommandLine, Terminal, open_terminal
 
+from codex_actors.cli.executable import CodexUnusable, codex_version
 from codex_actors.cli.settings import SETTINGS
 from codex_actors.testing import fake_codex
 
@@ -100,27 +101,33 @@ async def test_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
-        (None, "is not an executable file: correct it"),
         ("#!/bin/sh\necho hello\n", "--version says 'hello': that is no codex"),
         ("#!/bin/sh\necho no >&2; exit 3\n", "--version failed (3): no"),
         ("#!/no/such/interpreter\n", "cannot be run: No such file or directory"),
     ],
 )
-async def test_version_of_a_codex_that_is_none(
-    tmp_path: Path, script: str | None, problem: str
-) -> None:
-    """It is told what is wrong with it; the other versions are told all the same."""
-    command_line = CommandLine(tmp_path)
+def test_version_of_a_codex_that_is_none(tmp_path: Path, script: str, problem: str) -> None:
+    """It is told what is wrong with it."""
     codex = tmp_path / "codex"
-    if script is not None:
-        codex.write_text(script)
-        codex.chmod(0o700)
+    codex.write_text(script)
+    codex.chmod(0o700)
 
-    done = await command_line.run("version", "--json", env={"CODEX_ACTORS_CODEX": str(codex)})
+    with pytest.raises(CodexUnusable) as caught:
+        codex_version(codex)
+
+    assert problem in str(caught.value)
+
+
+async def test_version_without_codex(tmp_path: Path) -> None:
+    """The other versions are told all the same."""
+    command_line = CommandLine(tmp_path)
+
+    done = await command_line.run("version", env={"CODEX_ACTORS_CODEX": "./gone"})
 
     assert done.code == 0
-    assert done.document["codex"]["version"] is None
-    assert problem in done.document["codex"]["problem"]
+    assert done.out.splitlines()[-1].startswith(
+        "codex         none: environment CODEX_ACTORS_CODEX"
+    )
 
 
 async def test_a_fake_codex_has_a_version(tmp_path: Path) -> None:
