@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -266,3 +267,16 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
         load_settings({}, {}, gone)
     with pytest.raises(SettingsError, match=r"config file mine\.toml .* is gone"):
         load_settings({"config_file": "mine.toml"}, {}, gone)
+
+
+def test_every_setting_is_documented(tmp_path: Path) -> None:
+    """With its default as one would set it; and nothing is documented that is not there."""
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \| *([^|]*)\|", page, re.MULTILINE)
+
+    assert [key for key, _ in documented] == [setting.key for setting in SETTINGS]
+    for key, default in documented:
+        if default.strip(" `"):
+            environ = {f"CODEX_ACTORS_{key.upper()}": default.strip(" `")}
+            here = load_settings({}, environ, lambda: tmp_path)
+            assert getattr(here, key) == getattr(load_settings({}, {}, lambda: tmp_path), key), key
