@@ -45,4 +45,9 @@ def test_example_prints_what_it_promises(example: Path, tmp_path: Path) -> None:
 
 def test_there_are_examples() -> None:
     """The parametrised test above has something to run."""
-    assert {path.stem for path in EXAMPLES} >= {"app_server", "attach_to_codex", "counter", "supervised"}
+    assert {path.stem for path in EXAMPLES} >= {
+        "app_server",
+        "attach_to_codex",
+        "counter",
+        "supervised",
+    }

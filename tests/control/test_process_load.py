@@ -9,7 +9,7 @@ from process_support import Launcher, Running
 
 from codex_actors.control.client import Client, open_client
 from codex_actors.control.errors import ControlError, RequestFailed, Unreachable
-from codex_actors.control.messages import ListStaged, Stage, Verify
+from codex_actors.control.messages import Cleanup, ListStaged, Stage, Verify
 from codex_actors.files import FilesConfig, open_files
 
 _FILES = 400
@@ -103,6 +103,7 @@ async def test_a_kill_under_load_loses_nothing_that_was_answered(tmp_path: Path)
         await running.ready()
         with trio.fail_after(60):
             async with open_client(launcher.socket) as client:
+                await client.request(Cleanup())
                 answer = await client.request(ListStaged())
                 verified = await client.request(Verify())
         partials = [path.name for path in (launcher.staging / ".partials").iterdir()]
