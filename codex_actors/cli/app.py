@@ -82,6 +82,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     _open_missing_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        _refuse_option_first(given)
         result = app(given or ["run"], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
@@ -104,6 +105,12 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         _print_failure(error)
         return code
     return result if isinstance(result, int) else _OK
+
+
+def _refuse_option_first(given: "Sequence[str]") -> None:
+    """Options are the commands' own: one that stands before is no unknown command."""
+    if given and given[0].startswith("-") and given[0] not in {"--help", "-h", "--version"}:
+        raise UsageError(f"{given[0]} stands before the command: codex-actors COMMAND {given[0]}")
 
 
 def _open_missing_streams() -> None:

@@ -251,6 +251,14 @@ async def test_a_codex_that_is_not_there_is_named_with_who_named_it(
     )
 
 
+async def test_an_option_before_the_verb_is_told_where_it_stands(tmp_path: Path) -> None:
+    """It is not taken for a verb that is not known."""
+    done = await CommandLine(tmp_path).run("--json", "list")
+
+    assert (done.code, done.out) == (2, "")
+    assert "--json stands before the command: codex-actors COMMAND --json" in done.err
+
+
 async def test_an_unknown_verb_names_the_nearest(tmp_path: Path) -> None:
     """A slip of the finger is answered with what was meant."""
     done = await CommandLine(tmp_path).run("clenaup")
