@@ -1,28 +1,22 @@
-"""What all verbs share: their common options, and how they run against the files.
+"""What all verbs share: their common options, and what they ask before they begin.
 
 What a verb's `--help` has no use for is imported when a verb runs.
 """
 
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-import outcome
-import trio
 from attrs import frozen
 from cyclopts import Group, Parameter, Token
 
 from codex_actors.cli import output
-from codex_actors.cli.errors import Terminated, UsageError, visible
+from codex_actors.cli.errors import UsageError, visible
 from codex_actors.cli.units import parse_seconds
 
 if TYPE_CHECKING:
     from codex_actors.cli.settings import LogLevel, Settings
-    from codex_actors.files import Files
-
-T = TypeVar("T")
 
 
 def _seconds(_type: Any, tokens: Sequence[Token]) -> float:
@@ -148,55 +142,3 @@ def nothing_staged(settings: "Settings") -> bool:
     except OSError:
         return False  # whoever opens it tells what is wrong with it
     return False
-
-
-def with_files(settings: "Settings", work: "Callable[[Files], Awaitable[T]]") -> T:
-    """Open the files tree, do the work, close the tree; blocks.
-
-    Raises:
-        Terminated: a signal ended the work; the tree was closed all the same.
-        FilesError: the files could not be opened, or what the work raised.
-    """
-    return trio.run(_until_terminated, settings, work)
-
-
-async def _until_terminated(settings: "Settings", work: "Callable[[Files], Awaitable[T]]") -> T:
-    """Work to the end, or until a SIGTERM or SIGHUP cancels it.
-
-    What is cancelled is the work, inside the tree: it gives its leases back to a registry
-    that is still there, then the tree stops in order.
-    """
-    from codex_actors.files import open_files  # noqa: PLC0415 - see the module
-
-    received: list[int] = []
-    results: list[outcome.Maybe[T]] = []
-    working = trio.CancelScope()
-
-    async def main() -> None:
-        async with open_files(settings.files_config()) as files:
-            with working:
-                results.append(await _capture(work(files)))
-
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def listen() -> None:
-                async for number in signals:
-                    received.append(number)
-                    working.cancel()
-
-            nursery.start_soon(listen)
-            opened = await _capture(main())
-            nursery.cancel_scope.cancel()
-    opened.unwrap()
-    if results:
-        return results[0].unwrap()
-    raise Terminated(received[0])
-
-
-async def _capture(work: Awaitable[T]) -> outcome.Maybe[T]:
-    """The result as a value, so that no nursery wraps its error; cancellations pass."""
-    try:
-        return outcome.Value(await work)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised again by who unwraps
-        return outcome.Error(error)

@@ -1,19 +1,26 @@
 """The verb `exec`: one codex turn with files attached."""
 
+import json
+import os
 import shlex
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from attrs import asdict
 from cyclopts import Parameter
+from rich.markup import escape
 
-from codex_actors.cli.common import NO_OPTIONS, Common, Executable, Seconds, with_files
+from codex_actors.cli.common import NO_OPTIONS, Common, Executable, Seconds
 from codex_actors.cli.errors import UsageError, visible
 from codex_actors.cli.executable import codex_executable
+from codex_actors.cli.following import follow, json_line
 from codex_actors.cli.output import print_json, status
-from codex_actors.codex import ThreadOptions, TurnResult, exec_turn
-from codex_actors.files import Files
+from codex_actors.cli.session import with_session
+from codex_actors.codex import ThreadOptions
+from codex_actors.control.messages import Exec
+from codex_actors.control.session import Session
+
+_NEWLINE = "\n"
 
 
 def exec_(
@@ -34,7 +41,9 @@ def exec_(
     ] = None,
     ephemeral: bool = False,
     timeout: Seconds | None = None,
+    resume: Annotated[str | None, Parameter(metavar="THREAD")] = None,
     codex: Executable | None = None,
+    stream: bool = False,
     common: Common = NO_OPTIONS,
 ) -> int:
     """Run one codex turn; the parameters as `exec --help` shows them.
@@ -57,8 +66,12 @@ def exec_(
         Keep no session file.
     timeout
         How long the turn may take: seconds, 90s, 5m; no limit otherwise.
+    resume
+        Go on with the thread of this id, as --json shows it.
     codex
         The codex executable, if it should not be searched for.
+    stream
+        Print what happens while it happens, each as one line of JSON; the last is the answer.
     """
     if prompt is None:
         raise UsageError(_missing_prompt(attach or []))
@@ -68,7 +81,7 @@ def exec_(
     settings = common.load(codex=codex)
     executable = codex_executable(settings)
     try:
-        options = ThreadOptions(
+        ThreadOptions(  # here what makes no sense is the user's to mend
             cwd=cd,
             model=model,
             sandbox=sandbox,
@@ -79,27 +92,49 @@ def exec_(
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from None
 
-    async def work(tree: Files) -> TurnResult:
-        turn = options
-        with status("staging") as line:
-            for path in attach or []:
-                line.update(f"staging {visible(str(path))}")
-                turn = tree.attach(turn, await tree.stage(path))
-            line.update("codex is working")
-            return await exec_turn(prompt, turn, files=tree, timeout=timeout)
+    message = Exec(
+        prompt=prompt,
+        attach=tuple(str(path.absolute()) for path in attach or []),
+        cwd=str((cd or Path()).absolute()),
+        model=model,
+        sandbox=sandbox,
+        config=overrides,
+        ephemeral=ephemeral,
+        env=dict(os.environ),
+        codex=str(executable.absolute()),
+        timeout=timeout,
+        resume=resume,
+    )
 
-    result = with_files(settings, work)
-    if common.as_json:
-        print_json(
-            {
-                "thread_id": result.thread_id,
-                "final_message": result.final_message,
-                "usage": asdict(result.usage),
-            }
-        )
+    async def work(session: Session) -> dict[str, Any]:
+        if stream:
+            return await follow(session, message, json_line)
+        with status("starting") as line:
+            return await session.request(message, on_note=lambda note: line.update(_doing(note)))
+
+    answer = with_session(settings, work)
+    if stream:
+        print(json_line({"state": "done", **answer}), end="")  # noqa: T201 - as those before it
+    elif common.as_json:
+        print_json(answer)
     else:
-        print(visible(result.final_message))  # noqa: T201 - the answer is the output
+        print(visible(answer["final_message"]))  # noqa: T201 - the answer is the output
     return 0
+
+
+def _doing(note: dict[str, Any]) -> str:
+    """What is going on, for the last line of a terminal."""
+    if note["state"] == "staging":
+        return f"staging {escape(visible(note['what']))}"
+    match note.get("event"):
+        case {"type": "item.started", "item": {"type": "command_execution", "command": str(text)}}:
+            return f"codex runs {escape(visible(text.partition(_NEWLINE)[0][:60]))}"
+        case {"type": "item.started" | "item.completed", "item": {"type": str(kind)}}:
+            return f"codex: {escape(visible(kind.replace('_', ' ')))}"
+        case {"type": "error", "message": str(text)}:
+            return f"codex: {escape(visible(text.partition(_NEWLINE)[0][:60]))}"
+        case _:
+            return "codex is working"
 
 
 def _missing_prompt(attached: list[Path]) -> str:
@@ -122,4 +157,11 @@ def _overrides(assignments: list[str]) -> dict[str, Any]:
             overrides[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             overrides[key] = value
+        try:
+            json.dumps(overrides[key], allow_nan=False)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"--config {assignment!r}: codex has no setting that is a date, a time, inf or nan;"
+                " quote it if it is a text"
+            ) from None
     return overrides

@@ -1,20 +1,25 @@
 """The verb `list`: what is staged."""
 
-from codex_actors.cli.common import NO_OPTIONS, Common, nothing_staged, with_files
+from typing import Any
+
+from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.output import print_attachments, print_json
-from codex_actors.files import Attachment, Files
+from codex_actors.cli.session import with_session
+from codex_actors.control.messages import ListStaged
+from codex_actors.control.session import Session
+from codex_actors.files.model import attachment_from_dict
 
 
 def list_(*, common: Common = NO_OPTIONS) -> int:
     """List what is staged."""
 
-    async def work(tree: Files) -> tuple[Attachment, ...]:
-        return tuple(await tree.list_staged())
+    async def work(session: Session) -> dict[str, Any]:
+        return await session.request(ListStaged())
 
-    settings = common.load()
-    attachments = () if nothing_staged(settings) else with_files(settings, work)
+    nothing: dict[str, Any] = {"attachments": []}
+    answer = with_session(common.load(), work, empty=nothing)
     if common.as_json:
-        print_json({"attachments": [each.to_dict() for each in attachments]})
+        print_json(answer)
     else:
-        print_attachments(attachments, "nothing is staged")
+        print_attachments(map(attachment_from_dict, answer["attachments"]), "nothing is staged")
     return 0

@@ -58,6 +58,11 @@ def configure(*, color: Color, quiet: bool, verbose: int) -> None:
     _look.color, _look.quiet, _look.verbose = color, quiet, verbose
 
 
+def is_quiet() -> bool:
+    """Tell whether neither progress nor notices are wanted."""
+    return _look.quiet
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return what to print on in colour, if that is wanted."""
     color = _look.color

@@ -168,11 +168,36 @@ VERBS = (
         """Stage files: copy them, checksummed, once each, for a limited time.
 
         A file that cannot be staged is named on stderr, and the others are staged all the same;
-        the exit code is 1 then.
+        the exit code is 5 then, and 1 when none could be.
         """,
         "[OPTIONS] FILE...",
     ),
     Verb("list", "codex_actors.cli.list_:list_", _FILES, "List what is staged, oldest first."),
+    Verb(
+        "show",
+        "codex_actors.cli.show:show",
+        _FILES,
+        """Show one attachment: its size, type, checksum, end and path.
+
+        What is called several things, or like others, is CHECKSUM/NAME, where a few digits of the
+        checksum will do.
+        """,
+        "[OPTIONS] WHAT",
+    ),
+    Verb(
+        "upload",
+        "codex_actors.cli.upload:upload",
+        _FILES,
+        """Upload files, or what is staged: to OpenAI, the codex backend or a directory.
+
+        The same content is uploaded once, and its file id given out again. What failed is tried
+        again, and an upload that was killed goes on where it was. Credentials are read from
+        OPENAI_API_KEY, or from CODEX_ACCESS_TOKEN and CODEX_ACCOUNT_ID.
+
+        The exit code is 5 when some could not be uploaded, and 1 when none could be.
+        """,
+        "[OPTIONS] FILE...",
+    ),
     Verb(
         "exec",
         "codex_actors.cli.exec:exec_",
@@ -185,19 +210,49 @@ VERBS = (
         "PROMPT [OPTIONS]",
     ),
     Verb(
+        "rm",
+        "codex_actors.cli.rm:rm",
+        _FILES,
+        """Remove attachments, unless they are in use.
+
+        What is called like others is CHECKSUM/NAME, where a few digits of the checksum will do.
+        The exit code is 5 when some could not be removed, and 1 when none could be.
+        """,
+        "[OPTIONS] WHAT...",
+    ),
+    Verb(
         "cleanup",
         "codex_actors.cli.cleanup:cleanup",
         _FILES,
         """Remove what has expired, and what dead processes left.
 
-        What is in use stays until nobody uses it. A supervisor does this by itself.
+        What is in use stays until nobody uses it. A supervisor does this by itself. The exit code
+        is 5 when something could not be deleted.
+        """,
+    ),
+    Verb(
+        "verify",
+        "codex_actors.cli.verify:verify",
+        _FILES,
+        """Read everything that is staged again, and set aside what is wrong.
+
+        The exit code is 1 when something was wrong; what it was is named on stderr.
+        """,
+    ),
+    Verb(
+        "reset",
+        "codex_actors.cli.reset:reset",
+        _FILES,
+        """Remove everything that is staged.
+
+        It asks before, and where there is no terminal to answer at it needs --yes.
         """,
     ),
     Verb(
         "metrics",
         "codex_actors.cli.metrics:metrics",
         _FILES,
-        "Show counts and sizes of what is staged.",
+        "Show counts and sizes of what is staged and under way.",
     ),
     Verb(
         "config show",

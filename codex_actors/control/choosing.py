@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from codex_actors.control.errors import Ambiguous, NotFound
 from codex_actors.files import Attachment
 
-__all__ = ["choose", "label"]
+__all__ = ["choose", "label", "not_found"]
 
 SHORTEST = 4
 _DIGITS = re.compile(rf"[0-9a-f]{{{SHORTEST},}}")
@@ -41,13 +41,18 @@ def choose(attachments: Iterable[Attachment], what: str) -> Attachment:
 
     found = [each for each in attachments if is_meant(each)]
     if not found:
-        raise NotFound(
-            f"nothing that is staged is called {what!r}: give its name, its checksum, or at least"
-            f" {SHORTEST} digits of that, as `list` shows them"
-        )
+        raise not_found(what)
     if len(found) > 1:
         raise _ambiguous(what, [label(each) for each in found])
     return found[0]
+
+
+def not_found(what: str) -> NotFound:
+    """Return the error that says that nothing is called that."""
+    return NotFound(
+        f"nothing that is staged is called {what!r}: give its name, its checksum, or at least"
+        f" {SHORTEST} digits of that, as `list` shows them"
+    )
 
 
 def label(attachment: Attachment) -> str:

@@ -23,7 +23,7 @@ async def test_each_bad_source_is_named(tmp_path: Path) -> None:
 
     done = await command_line.run("stage", "missing", "folder", "pipe", "good.txt", "--json")
 
-    assert done.code == 1
+    assert done.code == 5
     lines = done.err.splitlines()
     assert len(lines) == 3
     for line, name in zip(lines, ("missing", "folder", "pipe"), strict=True):
@@ -224,7 +224,7 @@ async def test_closed_streams_are_no_traceback(tmp_path: Path, redirection: str)
         check=False,
     )
 
-    assert done.returncode == 1
+    assert done.returncode == 5
     assert b"Traceback" not in done.stderr
     assert len(command_line.debris()) == 1
 
