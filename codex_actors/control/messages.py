@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 INFINITY = "infinity"
+_INFINITIES = {INFINITY: math.inf, f"-{INFINITY}": -math.inf}  # the handlers refuse the second
 
 R = TypeVar("R", bound="Request")
 
@@ -445,8 +446,8 @@ def _texts(value: Any, _type: Any) -> tuple[str, ...]:
 
 
 def _number(value: Any, _type: Any) -> float:
-    if value == INFINITY:
-        return math.inf
+    if type(value) is str and value in _INFINITIES:
+        return _INFINITIES[value]
     if type(value) not in {int, float}:
         raise TypeError(f"expected a number of seconds or {INFINITY!r}")
     return float(value)
@@ -458,7 +459,8 @@ def _make_wire() -> Converter:
         wire.register_structure_hook(kind, _strict(kind))
     wire.register_structure_hook(float, _number)
     wire.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
-    wire.register_unstructure_hook(float, lambda value: INFINITY if math.isinf(value) else value)
+    words = {number: word for word, number in _INFINITIES.items()}
+    wire.register_unstructure_hook(float, lambda value: words.get(value, value))
     return wire
 
 
