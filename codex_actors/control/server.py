@@ -8,7 +8,7 @@ import os
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Never, final
+from typing import final
 
 import trio
 
@@ -27,6 +27,8 @@ OnError = Callable[[str], object]
 _LIMITS = Limits()
 # Seconds until accepting is tried again when the system has nothing left for it.
 PAUSE = 0.1
+# Seconds between two looks at whether all is answered, at the end.
+LOOK = 0.01
 # Threads that make long answers.
 ENCODERS = 2
 # How many, and for how many seconds each, are told why they are not let in.
@@ -40,11 +42,11 @@ async def serve(
     *,
     limits: Limits = _LIMITS,
     on_error: OnError = lambda _text: None,
-) -> Never:
+) -> None:
     """Serve clients until cancelled, which cancels what they asked for.
 
     The listener stays open: it is its owner's, who may serve with it again. When he closes it,
-    nobody else is let in, and those inside are served on.
+    nobody else is let in, and those inside are served on until nothing is under way for any.
 
     Args:
         listener: Where they come in.
@@ -57,9 +59,10 @@ async def serve(
     """
     door = _Door(answer, limits, on_error)
     async with trio.open_nursery() as nursery:
-        while True:
-            stream = await door.accept(listener)
+        while (stream := await door.accept(listener)) is not None:
             door.let_in(stream, nursery)
+        await door.wait_idle()
+        nursery.cancel_scope.cancel()
 
 
 @final
@@ -74,14 +77,17 @@ class _Door:
         self._inside: dict[Connection, None] = {}
         self._refusing = 0
 
-    async def accept(self, listener: trio.SocketListener) -> trio.SocketStream:
-        """Wait for a client; what it takes to let one in may be lacking for a while."""
+    async def accept(self, listener: trio.SocketListener) -> trio.SocketStream | None:
+        """Wait for a client; what it takes to let one in may be lacking for a while.
+
+        None: there will be no more.
+        """
         is_told = False
         while True:
             try:
                 return await listener.accept()
             except trio.ClosedResourceError:
-                await trio.sleep_forever()
+                return None
             except OSError as error:
                 # Out of descriptors, mostly. Each of ours that goes makes room.
                 if not is_told:
@@ -107,6 +113,12 @@ class _Door:
             )
             self._inside[connection] = None
             nursery.start_soon(self._serve, connection, stream)
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is under way for anybody, and all answers are written."""
+        # Once in a process's life, and many states make this one.
+        while not all(client.is_idle for client in self._inside):  # noqa: ASYNC110 - see above
+            await trio.sleep(LOOK)
 
     async def _serve(self, connection: Connection, stream: trio.SocketStream) -> None:
         try:

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import final
@@ -47,7 +46,7 @@ __all__ = ["Plan", "run_program"]
 
 _FAILED = 1
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# How long operations that were cancelled may take to answer their clients at the end.
+# Seconds for the last answers to clients, when the trees are gone.
 _LAST_ANSWERS = 1.0
 
 
@@ -133,6 +132,7 @@ class _Program:
         self._on_ready = on_ready
         self._countdown = Countdown(log, show)
         self._manager = ServiceManager.of(plan.environ, self._manager_failed)
+        self._served = trio.Event()
 
     async def main(self) -> int:
         """Run to the end; the exit code."""
@@ -181,11 +181,21 @@ class _Program:
                     await stack.enter_async_context(files.settled())
                     history = self._service.history
                     stack.callback(environment.events.attach(history.add_file_event))
-                self._background.start_soon(
-                    partial(serve_supervised, listener, answering(self._service), self._log)
-                )
+                self._background.start_soon(self._serve, listener)
                 self._background.start_soon(self._manager.keep_alive)
-                await self._run(self._root)
+                try:
+                    await self._run(self._root)
+                finally:
+                    # Whoever still waits is answered, those who follow events among them.
+                    with trio.move_on_after(_LAST_ANSWERS, shield=True):
+                        await listener.aclose()
+                        await self._served.wait()
+
+    async def _serve(self, listener: trio.SocketListener) -> None:
+        try:
+            await serve_supervised(listener, answering(self._service), self._log)
+        finally:
+            self._served.set()
 
     async def _run(self, root: Root) -> None:
         """Run the tree to its end."""
@@ -205,8 +215,6 @@ class _Program:
         finally:
             service.nursery = None
             service.close()
-            with trio.move_on_after(_LAST_ANSWERS, shield=True):
-                await service.operations.wait_empty()
 
     async def _attend(self, root: Root, supervisor: Supervisor | DynamicSupervisor) -> None:
         """Be there for the running tree."""
