@@ -9,7 +9,7 @@ from pathlib import Path
 from codex_actors.cli.checks.finding import Finding, fail, ok, warn
 from codex_actors.cli.output import human_bytes
 from codex_actors.cli.settings import Settings
-from codex_actors.files import StagingDirRefused
+from codex_actors.files import FilesError
 from codex_actors.files.inspecting import manifest_state, users_of
 from codex_actors.files.store.directory import check_staging_dir
 from codex_actors.files.store.layout import Layout
@@ -27,7 +27,7 @@ def check_directory(settings: Settings) -> Iterator[Finding]:
     name, root = "staging", settings.staging_dir
     try:
         there = check_staging_dir(root)
-    except StagingDirRefused as error:
+    except FilesError as error:
         what, _, advice = str(error).rpartition(": ")
         yield fail(name, what, advice)
         return
@@ -151,13 +151,14 @@ def _is_staging_directory(layout: Layout) -> bool:
     """Whether it is one, ours to look into."""
     try:
         return check_staging_dir(layout.root) and layout.partials.is_dir()
-    except StagingDirRefused:
-        return False
+    except FilesError:
+        return False  # which `check_directory` tells
 
 
 def _nearest(path: Path) -> Path:
     """The path, or the nearest of its parents that is there."""
-    return next(place for place in (path, *path.parents) if place.is_dir())
+    # What must not be looked into is none, either.
+    return next(place for place in (path, *path.parents) if os.path.isdir(place))  # noqa: PTH112
 
 
 def _still_allowed(settings: Settings) -> int | None:
