@@ -21,7 +21,7 @@ from codex_actors.control.errors import AddressHeld, AddressRefused
 from codex_actors.control.locks import closed_in_children, hold_lock
 from codex_actors.control.peers import peer_of
 
-__all__ = ["claim_address", "lock_path"]
+__all__ = ["bind", "bind_masked", "claim_address", "lock_path"]
 
 BACKLOG = 1024
 """Clients that wait to be let in; the system may allow fewer."""
@@ -45,8 +45,8 @@ def claim_address(path: Path) -> Generator[trio.SocketListener]:
         _remove_stale(path)
         listening = _listen(path)
         with closed_in_children(listening.fileno()):
-            listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
             try:
+                listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
                 mine = path.lstat()
                 try:
                     yield listener
@@ -55,7 +55,9 @@ def claim_address(path: Path) -> Generator[trio.SocketListener]:
                         if os.path.samestat(path.lstat(), mine):
                             path.unlink()
             finally:
-                listener.socket.close()
+                if trio.lowlevel.in_trio_run():
+                    trio.lowlevel.notify_closing(listening)  # whoever accepts is woken
+                listening.close()
 
 
 def _prepare(folder: Path) -> None:
@@ -154,7 +156,7 @@ def _remove_stale(path: Path) -> None:
 def _listen(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _bind(listening, os.fspath(path))
+        bind(listening, os.fspath(path))
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
@@ -167,17 +169,17 @@ def _listen(path: Path) -> socket.socket:
     return listening
 
 
-def _bind(listening: socket.socket, path: str) -> None:
+def bind(listening: socket.socket, path: str) -> None:
     """Bind a socket whose file has the mode 0600 from its first moment."""
     if sys.platform == "linux":
         # The file gets the mode of the socket.
         os.fchmod(listening.fileno(), 0o600)
         listening.bind(path)
     else:
-        _bind_masked(listening, path)
+        bind_masked(listening, path)
 
 
-def _bind_masked(listening: socket.socket, path: str) -> None:
+def bind_masked(listening: socket.socket, path: str) -> None:
     """Bind it where a socket has no mode: the mask is the whole process's for this moment."""
     mask = os.umask(0o177)
     try:
