@@ -17,6 +17,7 @@ from codex_actors.control.process.ready import Ready
 from codex_actors.control.process.trees import TreeError, load_trees
 from codex_actors.telemetry.levels import Level
 from codex_actors.telemetry.log import Log
+from codex_actors.telemetry.stdlib import capturing
 from codex_actors.telemetry.writer import LineWriter
 
 
@@ -79,6 +80,7 @@ def run(
             out.write(ready.as_json() if common.as_json else ready.as_text())
 
         live = is_live(sys.stderr) and settings.log_format == "text" and level <= Level.INFO
+        stack.enter_context(capturing(log, level))
         return run_program(plan, log, on_ready=tell, show=err.show if live else None)
 
 

@@ -4,6 +4,7 @@ They talk by lines on stdout, and what waits does so for a line on stdin, so tha
 guess when something has happened.
 """
 
+import logging
 import sys
 
 import trio
@@ -75,6 +76,13 @@ async def finish() -> None:
     await trio.lowlevel.checkpoint()
 
 
+async def logger() -> None:
+    """Say something by `logging`, and for ever nothing more."""
+    await trio.lowlevel.checkpoint()
+    logging.getLogger("shop").info("we have opened")
+    await trio.sleep_forever()
+
+
 class Hesitant(Actor):
     """Never gets up."""
 
@@ -115,6 +123,7 @@ FINISH = SupervisorSpec(
     [ChildSpec("finish", finish, restart=Restart.TEMPORARY, significant=True)],
     auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
 )
+LOGGER = SupervisorSpec([ChildSpec("logger", logger)])
 HESITANT = SupervisorSpec([ChildSpec("hesitant", Hesitant)])
 UNABLE = SupervisorSpec([ChildSpec("unable", Unable)])
 LOUD = SupervisorSpec([ChildSpec("crowd", DynamicSupervisorSpec()), ChildSpec("loud", Loud)])

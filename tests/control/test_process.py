@@ -216,6 +216,14 @@ async def test_a_stderr_that_nobody_reads(tmp_path: Path) -> None:
     assert code == 143
 
 
+async def test_what_actors_log_looks_like_the_rest(tmp_path: Path) -> None:
+    """A record of `logging` is a line of ours."""
+    async with Launcher(tmp_path).start(f"{_T}LOGGER", "--log-format", "json") as running:
+        (said,) = documents([await running.err.until("we have opened")])
+
+    assert (said["level"], said["logger"]) == ("info", "shop")
+
+
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
 async def test_streams_that_take_nothing(tmp_path: Path, redirection: str) -> None:
     """Whoever closes them does not want to read: the trees run, and end, all the same."""
