@@ -48,7 +48,8 @@ def _lines(tasks: list[dict[str, Any]]) -> Iterator[Text]:
         if place:
             yield Text(margin.rstrip(), style="dim")
         name = Text(one_line(task["name"]), style="bold green" if is_actor else "bold")
-        number = "" if not task["nursery"] else f"  (nursery {task['nursery'] + 1})"
+        is_inner = place > 0 and task["nursery"] > 0
+        number = f"  (nursery {task['nursery'] + 1})" if is_inner else ""
         yield Text(margin, style="dim") + name + Text(number, style="dim")
         for frame in task["frames"]:
             where = f"{frame['file']}:{frame['line']} in {frame['function']}"

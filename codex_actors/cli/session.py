@@ -152,12 +152,14 @@ def _is_same(one: str, other: Path) -> bool:
 async def _until_terminated(
     opener: AbstractAsyncContextManager[S], work: Callable[[S], Awaitable[T]]
 ) -> T:
-    """Work to the end, or until a SIGTERM or SIGHUP cancels it.
+    """Work to the end, or until a SIGTERM, SIGHUP or Ctrl-C cancels it.
 
     What is cancelled is the work, inside of what was opened for it: a tree of our own still has
-    its registry then, which gets its leases back, and stops in order afterwards.
+    its registry then, which gets its leases back, and stops in order afterwards. A second signal
+    cancels that, too.
     """
     received: list[int] = []
+    closed: list[outcome.Maybe[None]] = []
     results: list[outcome.Maybe[T]] = []
     working = trio.CancelScope()
 
@@ -166,20 +168,24 @@ async def _until_terminated(
             with working:
                 results.append(await _capture(work(opened)))
 
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+    # Ctrl-C as well: raised anywhere it would come out of some nursery, in a group.
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:
                 async for number in signals:
+                    (working if not received else nursery.cancel_scope).cancel()
                     received.append(number)
-                    working.cancel()
 
             nursery.start_soon(listen)
-            done = await _capture(main())
+            closed.append(await _capture(main()))
             nursery.cancel_scope.cancel()
-    done.unwrap()
+    for each in closed:
+        each.unwrap()
     if results:
         return results[0].unwrap()
+    if received[0] == signal.SIGINT:
+        raise KeyboardInterrupt
     raise Terminated(received[0])
 
 
