@@ -48,12 +48,16 @@ class Supervised(CommandLine):
         }
         return super().environment({**paths, **(more or {})})
 
+    def command(self, *arguments: str) -> list[str]:
+        """What runs a verb."""
+        return [sys.executable, "-m", "codex_actors", *arguments]
+
     def start(self, tree: str, *options: str, until: tuple[str, ...] = ("ready",)) -> None:
         """Start it and wait for what it says."""
-        command = [sys.executable, "-m", "codex_actors", "run", f"supervised_trees:{tree}"]
+        command = self.command("run", f"supervised_trees:{tree}", *options)
         with (self.directory / "log").open("w") as log:
             self.process = subprocess.Popen(
-                [*command, *options],
+                command,
                 cwd=self.directory,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -72,7 +76,7 @@ class Supervised(CommandLine):
     async def going_on(self, *arguments: str) -> AsyncGenerator[Going]:
         """Run a verb that does not end by itself; it is killed when the block is left."""
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "codex_actors", *arguments],
+            self.command(*arguments),
             cwd=self.directory,
             env=self.environment(),
             stdin=subprocess.DEVNULL,

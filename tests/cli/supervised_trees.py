@@ -19,7 +19,7 @@ from codex_actors import (
     handle_cast,
 )
 
-lives = {"crasher": 0, "fickle": 0}
+lives = {"crasher": 0, "fickle": 0, "slow": 0}
 
 
 def say(line: str) -> None:
@@ -97,6 +97,16 @@ class Fickle(Actor):
             raise RuntimeError("not in the mood")
 
 
+class Slow(Actor):
+    """Never starts a second time, and does not fail to."""
+
+    async def init(self) -> None:
+        """Wait for ever from the second time on."""
+        lives["slow"] += 1
+        if lives["slow"] > 1:
+            await trio.sleep_forever()
+
+
 class Host(Actor):
     """Has a guest in the pool."""
 
@@ -104,7 +114,8 @@ class Host(Actor):
         """Let it in."""
         pool = self.supervisor.subtree("pool")
         assert isinstance(pool, DynamicSupervisor)
-        await pool.start_child(ChildSpec("guest", idle))
+        if pool.whereis("guest") is None:
+            await pool.start_child(ChildSpec("guest", idle))
 
 
 TREE = SupervisorSpec(
@@ -116,9 +127,9 @@ TREE = SupervisorSpec(
         ChildSpec("fickle", Fickle),
         ChildSpec("inner", SupervisorSpec([ChildSpec("deep", idle)])),
         ChildSpec("brief", idle, restart=Restart.TEMPORARY),
+        ChildSpec("slow", Slow),
         ChildSpec("crasher", Crasher),
     ]
 )
 IDLE = SupervisorSpec([ChildSpec("idle", idle)])
 STUBBORN = SupervisorSpec([ChildSpec("stubborn", Stubborn, shutdown=60.0)])
-CRASH = SupervisorSpec([ChildSpec("crasher", Crasher)], max_restarts=0)

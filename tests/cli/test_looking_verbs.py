@@ -43,7 +43,7 @@ async def test_ps(beside: Supervised) -> None:
     names = [line.split()[0] for line in lines]
     assert names == [
         *("tree", "pool", "pool/guest", "host", "counter", "stubborn", "fickle"),
-        *("inner", "inner/deep", "brief", "crasher"),
+        *("inner", "inner/deep", "brief", "slow", "crasher"),
     ]
     row = dict(zip(names, lines, strict=True))
     assert row["counter"].split()[1:3] == ["worker", "running"]
@@ -89,9 +89,9 @@ async def test_status_of_the_process(beside: Supervised) -> None:
     assert f"Pid: {pid}\n" in text.out
     assert "Trees: tree\n" in text.out
     assert f"Socket: {beside.socket}\n" in text.out
-    assert "Actors: 11 (11 running), 3 of them supervisors; 1 restarts\n" in text.out
+    assert "Actors: 12 (12 running), 3 of them supervisors; 1 restarts\n" in text.out
     assert (document["pid"], document["state"]) == (pid, "running")
-    assert document["actors"]["states"] == {"running": 11}
+    assert document["actors"]["states"] == {"running": 12}
     assert document["operations"] == []
     assert document["leaving"] is None
     assert document["uptime"] > 0
@@ -138,7 +138,7 @@ async def test_dump(beside: Supervised) -> None:
     actors = [task["actor"] for task in whole if task["actor"]]
     assert actors == [
         *("pool", "pool/guest", "host", "counter", "stubborn", "fickle"),
-        *("inner", "inner/deep", "brief", "crasher"),
+        *("inner", "inner/deep", "brief", "slow", "crasher"),
     ]
     deep = next(task for task in whole if task["actor"] == "inner/deep")
     assert whole[deep["parent"]]["actor"] == "inner"
