@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from codex_actors.cli.common import Common, Seconds
-from codex_actors.cli.errors import print_error
+from codex_actors.cli.errors import UsageError, print_error
 from codex_actors.cli.output import print_json, status
 from codex_actors.cli.session import with_supervisor
 from codex_actors.cli.views import print_lines, style_of
@@ -32,6 +32,8 @@ def administer(verb: str, request: Request, timeout: float, common: Common) -> i
         timeout: seconds to wait for it.
         common: how to tell.
     """
+    if timeout < 0:
+        raise UsageError(f"--timeout: {timeout:g} s is less than none")
 
     async def work(session: Session) -> dict[str, Any] | None:
         with trio.move_on_after(timeout):

@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from codex_actors.cli.common import NO_OPTIONS, Common, Seconds
 from codex_actors.cli.ending import end
+from codex_actors.cli.errors import UsageError
 from codex_actors.control.messages import Drain
 
 
@@ -24,4 +25,6 @@ def drain(
     no_wait
         Return when the supervisor has begun.
     """
+    if timeout is not None and timeout < 0:
+        raise UsageError(f"--timeout: {timeout:g} s is less than none")
     return end(Drain(timeout=timeout), common, wait=not no_wait)
