@@ -45,12 +45,12 @@ async def test_the_second_signal_cancels(tmp_path: Path) -> None:
         await running.working()
 
         running.signal(signal.SIGTERM)
-        await running.err.until("draining")
+        await running.err.until("supervisor_stopping")
         running.signal(signal.SIGINT)
 
         assert await running.wait() == 130
         await running.out.until("worker ended: killed")
-    assert "cancelling, waiting for worker" in running.err.text
+        await running.err.until("cancelling, waiting for worker")
 
 
 async def test_the_deadline_cancels(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ async def test_the_deadline_cancels(tmp_path: Path) -> None:
 
         assert await running.wait() == 143
         await running.out.until("worker ended: killed")
-    assert "draining: not done within 0.2 s" in running.err.text
-    assert "cancelling, waiting for worker" in running.err.text
+        await running.err.until("draining: not done within 0.2 s")
+        await running.err.until("cancelling, waiting for worker")
 
 
 async def test_a_signal_during_the_start_calls_it_off(tmp_path: Path) -> None:

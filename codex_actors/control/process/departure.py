@@ -106,6 +106,10 @@ class ProcessDeparture:
                 if self.leaving.manner is manner:
                     self._countdown.overdue(_WORDS[manner], self._timeout)
                     self.cancel()
+            # First those who use the tree: what they undo takes actors that are still there.
+            with trio.move_on_after(_CLEANUP):
+                await self._operations.wait_empty()
+            self.cancelling.cancel()
 
     def _follow(self, leaving: Leaving) -> None:
         before, self.leaving = self.leaving, leaving
@@ -119,7 +123,6 @@ class ProcessDeparture:
         self._countdown.begin(_WORDS[leaving.manner], self._left(), self._waiting())
         if leaving.manner is Manner.CANCEL:
             self._operations.cancel_all()
-            self.cancelling.cancel()
         self._step.cancel()
 
     async def _end(self, manner: Manner) -> None:
