@@ -153,8 +153,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def print_json(document: dict[str, Any]) -> None:
     """Print one document on stdout."""
-    json.dump({"schema": SCHEMA, **document}, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    text = json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=False)
+    # A file name that is no text has halves of characters in it, which JSON can escape.
+    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:

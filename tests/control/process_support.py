@@ -46,6 +46,15 @@ class Output:
                 async with self._news:
                     await self._news.wait()
 
+    async def line(self, number: int) -> str:
+        """Wait for a line, counted from 0; return it."""
+        with trio.fail_after(PATIENCE):
+            while len(self.lines) <= number:
+                assert not self._ended, f"it ended without line {number}: {self.text}"
+                async with self._news:
+                    await self._news.wait()
+        return self.lines[number]
+
     async def _tell(self, text: str) -> None:
         async with self._news:
             self.text += text
