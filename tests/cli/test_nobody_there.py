@@ -12,7 +12,7 @@ USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "ps": (("ps", "--json"), ("ps", "--jsno"), "--jsno"),
     "pstree": (("pstree",), ("pstree", "--depth", "2"), "--depth"),
     "top": (("top", "-n", "1"), ("top", "--interval", "0"), "--interval: give at least 0.05"),
-    "events": (("events", "-f"), ("events", "-n", "-1"), "-n"),
+    "events": (("events", "-f"), ("events", "-n", "-1"), "--last: -1"),
     "restart": (("restart", "a"), ("restart",), "NAME"),
     "stop": (("stop", "a", "--json"), ("stop", "a", "--timeout", "soon"), "'soon' is not a time"),
     "start": (("start", "a"), ("start",), "NAME"),

@@ -39,8 +39,8 @@ async def test_frames_in_a_pipe(beside: Supervised) -> None:
     assert {actor["rate"] for actor in two["actors"]} == {0}
 
 
-@pytest.mark.parametrize("leave", ["q", "\x03"], ids=["q", "Ctrl-C"])
-async def test_on_a_terminal(beside: Supervised, leave: str) -> None:
+@pytest.mark.parametrize("by_key", [True, False], ids=["q", "Ctrl-C"])
+async def test_on_a_terminal(beside: Supervised, by_key: bool) -> None:
     """The whole screen, given back at the end; it heeds the size that the terminal has."""
     env = beside.environment({"TERM": "xterm"})
     del env["COLUMNS"]
@@ -52,7 +52,10 @@ async def test_on_a_terminal(beside: Supervised, leave: str) -> None:
         _resize(terminal, rows=6, columns=30)
         terminal.process.send_signal(signal.SIGWINCH)
         await terminal.wait_for("Actors: 12 total, 12 running;…")
-        await terminal.type(leave)
+        if by_key:
+            await terminal.type("q")
+        else:
+            terminal.process.send_signal(signal.SIGINT)
 
         assert await terminal.wait() == 0
         assert "\x1b[?1049l" in terminal.shown
