@@ -110,10 +110,12 @@ class Stranger:
         self._read: list[bytes | LineTooLong] = []
 
     async def send(self, *documents: object) -> None:
-        """Send lines: bytes as they are, anything else as JSON."""
-        for document in documents:
-            line = document if isinstance(document, bytes) else json.dumps(document).encode()
-            await self.stream.send_all(line + b"\n")
+        """Send lines at once: bytes as they are, anything else as JSON."""
+        lines = [
+            document if isinstance(document, bytes) else json.dumps(document).encode()
+            for document in documents
+        ]
+        await self.stream.send_all(b"".join(line + b"\n" for line in lines))
 
     async def ask(self, method: str = "echo", *, id_: object = 1, **more: object) -> Any:
         """Ask, and return the answer."""
