@@ -83,6 +83,21 @@ async def logger() -> None:
     await trio.sleep_forever()
 
 
+async def orderly() -> None:
+    """End when asked, and say so."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        say("orderly ended")
+
+
+async def stubborn() -> None:
+    """End when a line comes, whatever is asked."""
+    with trio.CancelScope(shield=True):
+        await trio.lowlevel.wait_readable(sys.stdin)
+    say("stubborn ended")
+
+
 class Hesitant(Actor):
     """Never gets up."""
 
@@ -124,6 +139,7 @@ FINISH = SupervisorSpec(
     auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
 )
 LOGGER = SupervisorSpec([ChildSpec("logger", logger)])
+STUBBORN = SupervisorSpec([ChildSpec("orderly", orderly), ChildSpec("stubborn", stubborn)])
 HESITANT = SupervisorSpec([ChildSpec("hesitant", Hesitant)])
 UNABLE = SupervisorSpec([ChildSpec("unable", Unable)])
 LOUD = SupervisorSpec([ChildSpec("crowd", DynamicSupervisorSpec()), ChildSpec("loud", Loud)])

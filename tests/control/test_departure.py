@@ -80,7 +80,7 @@ async def test_a_drain_waits_for_operations_then_for_the_tree(autojump_clock: Cl
 
     async def body(nursery: trio.Nursery, supervisor: Any) -> None:
         async def ask() -> None:
-            ends.append(await supervisor["worker"].call(Work(7.0), timeout=100.0))
+            ends.append(await supervisor["worker"].call(Work(3.0), timeout=100.0))
 
         nursery.start_soon(scene.operate, 6.0, ends)
         nursery.start_soon(ask)
@@ -92,7 +92,7 @@ async def test_a_drain_waits_for_operations_then_for_the_tree(autojump_clock: Cl
     await scene.run(body)
 
     assert ends == ["done", "done"]
-    assert scene.ended_at == pytest.approx(7.0)
+    assert scene.ended_at == pytest.approx(6.0)
     assert scene.manners == [Manner.DRAIN]
     assert "draining: at most 10 s, waiting for upload a.bin" in scene.lines[0]
     assert "draining: 5 s left, waiting for upload a.bin" in scene.lines[1]

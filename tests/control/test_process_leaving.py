@@ -11,7 +11,7 @@ from process_support import Launcher
 
 from codex_actors.control.client import Client, open_client
 from codex_actors.control.errors import NotRunning, RequestFailed, Unreachable
-from codex_actors.control.messages import Drain, Hello, Request, Shutdown, Status, Tree
+from codex_actors.control.messages import Drain, Events, Hello, Request, Shutdown, Status, Tree
 
 _T = "process_trees:"
 
@@ -64,6 +64,25 @@ async def test_the_deadline_cancels(tmp_path: Path) -> None:
         await running.out.until("worker ended: killed")
         await running.err.until("draining: not done within 0.2 s")
         await running.err.until("cancelling, waiting for worker")
+
+
+async def test_what_ignores_the_cancellation_is_not_waited_for_by_the_others(
+    tmp_path: Path,
+) -> None:
+    """After the grace all are cancelled at once; the one that stays is named until it goes."""
+    async with Launcher(tmp_path).start(f"{_T}STUBBORN", "--cancel-grace", "0.1") as running:
+        await running.ready()
+
+        running.signal(signal.SIGTERM)
+        await running.err.until("draining")
+        running.signal(signal.SIGTERM)
+        with trio.fail_after(8):  # the grace is ten seconds by default
+            await running.out.until("orderly ended")
+        await running.err.until("cancelling, waiting for stubborn")
+        await running.go_on()
+
+        assert await running.wait() == 143
+        await running.out.until("stubborn ended")
 
 
 async def test_a_signal_during_the_start_calls_it_off(tmp_path: Path) -> None:
@@ -170,6 +189,29 @@ async def test_a_client_shuts_down(tmp_path: Path, now: bool) -> None:
     ended = ["worker ended: killed"] if now else ["job 1 done", "worker ended: shutdown"]
     assert running.out.lines[-len(ended) :] == ended
     assert "job 2 begins" not in running.out.lines
+
+
+async def test_who_follows_events_is_answered_at_the_end(tmp_path: Path) -> None:
+    """The last thing that a client hears is an answer, not the end of the connection."""
+    launcher = Launcher(tmp_path)
+    notes: list[dict[str, Any]] = []
+    async with launcher.start(f"{_T}IDLE") as running:
+        await running.ready()
+        with trio.fail_after(60):
+            async with open_client(launcher.socket) as client, trio.open_nursery() as nursery:
+                answers: list[dict[str, Any]] = []
+
+                async def follow() -> None:
+                    answers.append(await client.request(Events(follow=True), on_note=notes.append))
+
+                nursery.start_soon(follow)
+                while not notes:
+                    await trio.lowlevel.checkpoint()
+                running.signal(signal.SIGTERM)
+
+        assert await running.wait() == 143
+    assert [answer["state"] for answer in answers] == ["draining"]
+    assert "supervisor_stopping" in [note["kind"] for note in notes]
 
 
 async def test_while_it_starts_it_says_so(tmp_path: Path) -> None:
