@@ -50,24 +50,29 @@ class Going:
 
 
 class Asking(CommandLine):
-    """A command line that asks the supervisor of its directory, where one runs."""
+    """A command line that asks the supervisor of its directory, where one runs.
+
+    Attributes:
+        running: That supervisor, None where there is none.
+    """
 
     def __init__(
         self,
         directory: Path,
-        more: dict[str, str] | None = None,
         mine: dict[str, str] | None = None,
+        theirs: dict[str, str] | None = None,
     ) -> None:
         super().__init__(directory)
         self._launcher = Launcher(directory)
-        self._more = more or {}
         self._mine = mine or {}
+        self._theirs = theirs or {}
+        self.running: Running | None = None
         self._shell: trio.Process | None = None
         self._answers = Output()
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """What verbs see."""
-        return self._launcher.environment({**self._more, **self._mine, **(more or {})})
+        return self._launcher.environment({**self._mine, **(more or {})})
 
     async def ask(self, *arguments: str) -> Done:
         """Run a verb to its end, in the process that runs such verbs one after the other."""
@@ -96,8 +101,9 @@ class Asking(CommandLine):
     @asynccontextmanager
     async def supervisor(self, *options: str) -> AsyncGenerator[Running]:
         """Have a supervisor run while a block does."""
-        async with self._launcher.start(*options, env=self._more) as running:
+        async with self._launcher.start(*options, env=self._theirs) as running:
             await running.ready()
+            self.running = running
             yield running
 
     @asynccontextmanager
@@ -130,21 +136,21 @@ async def asking(
     mode: str,
     directory: Path,
     *,
-    more: dict[str, str] | None = None,
     mine: dict[str, str] | None = None,
+    theirs: dict[str, str] | None = None,
 ) -> AsyncGenerator[Asking]:
     """Open a command line, alone or beside a supervisor that runs while the block does.
 
     Args:
         mode: One of `MODES`.
         directory: Where both work.
-        more: More of the environment of both.
-        mine: More of the environment of the command line only.
+        mine: More of the environment of the command line.
+        theirs: More of the environment of the supervisor.
     """
-    asked = Asking(directory, more, mine)
+    asked = Asking(directory, mine, theirs)
     async with asked.shell():
         if mode == ALONE:
             yield asked
             return
-        async with asked.supervisor():
+        async with asked.supervisor("-v"):
             yield asked

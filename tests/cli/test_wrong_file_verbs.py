@@ -42,7 +42,7 @@ from codex_actors.cli.output import print_json
         (("exec", "hi", "--config", "a=inf"), "a=inf"),
         (("exec", "hi", "--config", "a=2026-01-01"), "a=2026-01-01"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=str,
 )
 def test_one_line_says_what_is_wrong(
     tmp_path: Path,
