@@ -184,6 +184,14 @@ async def test_the_tree_on_request(tmp_path: Path) -> None:
         assert document["tree"]["children"][0]["path"] == "idle"
 
 
+async def test_a_tree_that_is_not_there_yet(tmp_path: Path) -> None:
+    """SIGUSR1 during the start: there is nothing to show, and nothing happens."""
+    async with Launcher(tmp_path).start(f"{_T}HESITANT") as running:
+        await running.out.until("hesitating")
+        running.signal(signal.SIGUSR1)
+        await running.err.until("there is no tree to show: the supervisor is starting")
+
+
 async def test_a_stderr_that_nobody_reads(tmp_path: Path) -> None:
     """The tree goes on, and the end does not wait for a reader, either."""
     launcher = Launcher(tmp_path)

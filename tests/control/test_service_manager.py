@@ -63,6 +63,33 @@ async def test_a_process_tells_of_its_life(tmp_path: Path, kind: str) -> None:
     assert code == 143
 
 
+async def test_a_short_life_is_told_whole(tmp_path: Path) -> None:
+    """The end is told even where it takes no time."""
+    async with _listening("path", tmp_path) as (address, listening):
+        code, _out, err = await Launcher(tmp_path).run(
+            "--once", f"{_T}IDLE", env={"NOTIFY_SOCKET": address}
+        )
+        told = [(await _told(listening))[0] for _ in range(2)]
+
+    assert (code, told) == (0, ["READY=1", "STOPPING=1"]), err
+
+
+async def test_a_manager_that_is_busy_is_waited_for(tmp_path: Path) -> None:
+    """A full queue costs patience, and no word."""
+    async with _listening("path", tmp_path) as (address, listening):
+        manager = ServiceManager(address)
+
+        async def tell() -> None:
+            for number in range(1_000):
+                await manager.ready(str(number))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell)
+            told = [(await _told(listening))[2] for _ in range(1_000)]
+
+    assert told == [f"STATUS={number}" for number in range(1_000)]
+
+
 async def test_a_process_gives_signs_of_life(tmp_path: Path) -> None:
     """Half as often as the watchdog bites, beginning before the trees are up."""
     launcher = Launcher(tmp_path)

@@ -24,7 +24,7 @@ from codex_actors import (
 )
 from codex_actors.control.answering import answering
 from codex_actors.control.claim import claim_address
-from codex_actors.control.errors import AddressHeld, ControlError
+from codex_actors.control.errors import AddressHeld, ControlError, RequestFailed
 from codex_actors.control.locks import hold_lock
 from codex_actors.control.process.countdown import Countdown
 from codex_actors.control.process.departure import ProcessDeparture
@@ -243,10 +243,11 @@ class _Program:
                 self._departure.signal(number)
 
     def _show_tree(self) -> None:
-        if self._service.state == "starting":
-            self._log.say(Level.WARNING, "tree", "the trees are starting: nothing to show yet")
+        try:
+            snapshot = self._service.supervisor.snapshot().to_dict()
+        except RequestFailed as error:
+            self._log.say(Level.WARNING, "tree", f"there is no tree to show: {error}")
             return
-        snapshot = self._service.supervisor.snapshot().to_dict()
         self._log.draw(draw_tree(snapshot, self._root.name), "tree", tree=snapshot)
 
     def _leaves(self, manner: Manner) -> None:

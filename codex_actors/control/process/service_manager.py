@@ -62,31 +62,45 @@ class ServiceManager:
 
     async def ready(self, status: str) -> None:
         """The process does its work from now on."""
-        await self._send(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={one_line(status)}")
+        await self._tell(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={one_line(status)}")
 
     async def stopping(self, status: str) -> None:
         """It has begun to end."""
-        await self._send(f"STOPPING=1\nSTATUS={one_line(status)}")
+        await self._tell(f"STOPPING=1\nSTATUS={one_line(status)}")
 
     async def keep_alive(self) -> None:
         """Give signs of life, twice as often as they are expected, until cancelled."""
         while self._address is not None and not math.isinf(self.watchdog):
-            await self._send("WATCHDOG=1")
+            await self._tell("WATCHDOG=1")
             await trio.sleep(self.watchdog / 2)
 
-    async def _send(self, message: str) -> None:
+    async def _tell(self, message: str) -> None:
         if self._address is None:
             return
         try:
-            address = _socket_address(self._address)
-            with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                with trio.fail_after(_PATIENCE):
-                    await channel.connect(address)
-                    await channel.send(message.encode())
+            with trio.fail_after(_PATIENCE):
+                await _send(_socket_address(self._address), message.encode())
         except (OSError, ValueError, trio.TooSlowError) as error:
             on_error, self._on_error = self._on_error, None
             if on_error is not None:
                 on_error(error)
+
+
+async def _send(address: str | bytes, datagram: bytes) -> None:
+    """Send a datagram: at once, without a checkpoint, unless the other side has no room.
+
+    So what is told at the very end gets out before what tells it is cancelled.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(0)
+        channel.connect(address)
+        while True:
+            try:
+                channel.send(datagram)
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(channel)
+            else:
+                return
 
 
 def _socket_address(address: str) -> str | bytes:
