@@ -89,12 +89,15 @@ class _Door:
             except trio.ClosedResourceError:
                 return None
             except OSError as error:
-                # Out of descriptors, mostly. Each of ours that goes makes room.
+                lack = error
+            # Out of descriptors, mostly, which Linux finds before it looks whether anybody waits.
+            # Each of ours that goes makes room.
+            if listener.socket.is_readable():
                 if not is_told:
-                    self._report(error)
+                    self._report(lack)
                 is_told = True
                 self._send_one_away()
-                await trio.sleep(PAUSE)
+            await trio.sleep(PAUSE)
 
     def let_in(self, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
         """Have a client served, unless it has no business here."""
