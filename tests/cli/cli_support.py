@@ -14,6 +14,21 @@ from typing import Any
 import trio
 from attrs import frozen
 
+SEVERAL = """
+import io, json, sys
+from codex_actors.cli.app import main
+
+def run(arguments):
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
+    sys.stdout, sys.stderr = streams
+    code = main(arguments)
+    for stream in streams:
+        stream.flush()
+    return [code, *(stream.buffer.getvalue().decode() for stream in streams)]
+
+json.dump([run(arguments) for arguments in json.loads(sys.argv[1])], sys.__stdout__)
+"""
+
 
 @frozen
 class Done:
@@ -67,6 +82,18 @@ class CommandLine:
                 check=False,
             )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    async def several(self, *commands: tuple[str, ...]) -> list[Done]:
+        """Run several one after the other in one process, which starts only once."""
+        with trio.fail_after(60):
+            done = await trio.run_process(
+                [sys.executable, "-c", SEVERAL, json.dumps(commands)],
+                cwd=self.directory,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_stdout=True,
+            )
+        return [Done(*each) for each in json.loads(done.stdout)]
 
     def debris(self) -> list[str]:
         """Every file in the staging directory that is no part of an empty store."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from cli_support import open_terminal
 from supervised_support import supervised
 
@@ -23,11 +22,13 @@ async def test_drain_waits_until_it_has_gone(tmp_path: Path) -> None:
 async def test_drain_need_not_be_waited_for(tmp_path: Path) -> None:
     """Then it says that it has begun; `status` and `dump` are still answered meanwhile."""
     with supervised(tmp_path, "STUBBORN") as running:
-        begun = await running.run("drain", "--no-wait", "--json")
-        status = await running.run("status")
-        dump = await running.run("dump", "stubborn")
-        refused = await running.run("stop", "stubborn")
-        ended = await running.run("shutdown", "--now", "--json")
+        begun, status, dump, refused, ended = await running.several(
+            ("drain", "--no-wait", "--json"),
+            ("status",),
+            ("dump", "stubborn"),
+            ("stop", "stubborn"),
+            ("shutdown", "--now", "--json"),
+        )
 
         assert (begun.code, begun.document["ended"]) == (0, False)
         assert begun.document["state"] == "draining"
@@ -52,15 +53,19 @@ async def test_shutdown(tmp_path: Path) -> None:
         assert running.wait() == 0
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
-async def test_shutdown_now_asks_at_a_terminal(tmp_path: Path, answer: str, code: int) -> None:
+async def test_shutdown_now_asks_at_a_terminal(tmp_path: Path) -> None:
     """Cancelling everything is not what one does by a slip."""
     with supervised(tmp_path, "STUBBORN") as running:
+        assert running.process is not None
         command = running.command("shutdown", "--now")
         async with open_terminal(command, tmp_path, running.environment()) as terminal:
             await terminal.wait_for("now? [y/N] ")
-            await terminal.type(f"{answer}\n")
+            await terminal.type("n\n")
+            assert await terminal.wait() == 1
+        assert running.process.poll() is None
 
-            assert await terminal.wait() == code
-        assert running.process is not None
-        assert (running.process.poll() is None) == (answer == "n")
+        async with open_terminal(command, tmp_path, running.environment()) as terminal:
+            await terminal.wait_for("now? [y/N] ")
+            await terminal.type("y\n")
+            assert await terminal.wait() == 0
+        assert running.wait() == 0

@@ -4,7 +4,6 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-import trio
 from cli_support import Done
 from supervised_support import Supervised, supervised
 
@@ -19,17 +18,8 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Generator[Supervised]:
 
 async def _both(beside: Supervised, *arguments: str) -> tuple[Done, dict[str, Any]]:
     """What people and what programs are shown."""
-    done: list[Done] = []
-    async with trio.open_nursery() as nursery:
-
-        async def run(*more: str) -> None:
-            result = await beside.run(*arguments, *more)
-            assert (result.code, result.err) == (0, ""), result
-            done.append(result)
-
-        nursery.start_soon(run)
-        nursery.start_soon(run, "--json")
-    text, document = sorted(done, key=lambda each: each.out.startswith("{"))
+    text, document = await beside.several(arguments, (*arguments, "--json"))
+    assert [(done.code, done.err) for done in (text, document)] == [(0, "")] * 2
     assert document.document["schema"] == 1
     return text, document.document
 
@@ -146,9 +136,9 @@ async def test_dump(beside: Supervised) -> None:
 
 async def test_an_actor_that_is_not_there(beside: Supervised) -> None:
     """The nearest is named, also when what is above it was left out."""
-    near = await beside.run("ps", "countre")
-    below = await beside.run("status", "deep")
-    far = await beside.run("dump", "nothing-like-it")
+    near, below, far = await beside.several(
+        ("ps", "countre"), ("status", "deep"), ("dump", "nothing-like-it", "--json")
+    )
 
     assert (near.code, near.out) == (1, "")
     assert near.err == "codex-actors: there is no actor 'countre', did you mean counter?\n"

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import trio
-from cli_support import CommandLine, Done
+from cli_support import CommandLine
 
 # Every verb, as it is used, and as it makes no sense.
 USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
@@ -23,24 +23,11 @@ USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
 }
 
 
-async def _all(command_line: CommandLine, commands: dict[str, tuple[str, ...]]) -> dict[str, Done]:
-    done: dict[str, Done] = {}
-    slots = trio.CapacityLimiter(3)
-
-    async def run(verb: str) -> None:
-        async with slots:
-            done[verb] = await command_line.run(*commands[verb])
-
-    async with trio.open_nursery() as nursery:
-        for verb in commands:
-            nursery.start_soon(run, verb)
-    return done
-
-
 async def test_without_a_supervisor(tmp_path: Path) -> None:
     """Exit code 3, one line that says how to start one, and nothing on stdout or disk."""
     command_line = CommandLine(tmp_path)
-    done = await _all(command_line, {verb: right for verb, (right, _, _) in USES.items()})
+    ran = await command_line.several(*(right for right, _, _ in USES.values()))
+    done = dict(zip(USES, ran, strict=True))
 
     assert {verb: each.code for verb, each in done.items()} == dict.fromkeys(USES, 3)
     assert {each.out for each in done.values()} == {""}
@@ -53,7 +40,8 @@ async def test_without_a_supervisor(tmp_path: Path) -> None:
 async def test_wrong_use(tmp_path: Path) -> None:
     """Exit code 2, one line that names what is wrong."""
     command_line = CommandLine(tmp_path)
-    done = await _all(command_line, {verb: wrong for verb, (_, wrong, _) in USES.items()})
+    ran = await command_line.several(*(wrong for _, wrong, _ in USES.values()))
+    done = dict(zip(USES, ran, strict=True))
 
     assert {verb: each.code for verb, each in done.items()} == dict.fromkeys(USES, 2)
     for verb, each in done.items():

@@ -3,8 +3,6 @@
 from collections.abc import Generator
 
 import pytest
-import trio
-from cli_support import Done
 from supervised_support import Supervised, supervised
 
 
@@ -16,25 +14,14 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Generator[Supervised]:
         yield running
 
 
-async def _all(beside: Supervised, *commands: tuple[str, ...]) -> list[Done]:
-    """Run several at once; what each did, in their order."""
-    done: dict[int, Done] = {}
-    async with trio.open_nursery() as nursery:
-
-        async def run(place: int) -> None:
-            done[place] = await beside.run(*commands[place])
-
-        for place in range(len(commands)):
-            nursery.start_soon(run, place)
-    return [done[place] for place in range(len(commands))]
-
-
 async def test_stop_and_start(beside: Supervised) -> None:
     """Stopped it stays so; what is stopped can be stopped, what runs cannot be started."""
-    stopped = await beside.run("stop", "counter")
-    again = await beside.run("stop", "counter", "--json")
-    started = await beside.run("start", "counter", "--json")
-    running = await beside.run("start", "counter")
+    stopped, again, started, running = await beside.several(
+        ("stop", "counter"),
+        ("stop", "counter", "--json"),
+        ("start", "counter", "--json"),
+        ("start", "counter"),
+    )
 
     assert (stopped.code, stopped.out) == (0, "counter: terminated, was running\n")
     assert (again.code, again.document["was"]) == (0, "terminated")
@@ -49,7 +36,7 @@ async def test_stop_and_start(beside: Supervised) -> None:
 
 async def test_restart(beside: Supervised) -> None:
     """A new life, which no intensity counts; a whole subtree too, and what was stopped."""
-    one, tree = await _all(beside, ("restart", "host"), ("restart", "inner", "--json"))
+    one, tree = await beside.several(("restart", "host"), ("restart", "inner", "--json"))
 
     assert (one.code, one.out) == (0, "host: running, was running\n")
     (deep,) = tree.document["actor"]["children"]
@@ -71,8 +58,9 @@ async def test_a_start_that_fails_tells_why(beside: Supervised) -> None:
 
 async def test_what_takes_longer_goes_on(beside: Supervised) -> None:
     """Whoever waits has a limit; the stop has none."""
-    impatient = await beside.run("stop", "stubborn", "--timeout", "0.05")
-    patient = await beside.run("stop", "stubborn", "--json")
+    impatient, patient = await beside.several(
+        ("stop", "stubborn", "--timeout", "0.05"), ("stop", "stubborn", "--json")
+    )
 
     assert impatient.code == 1
     assert "stop stubborn takes longer than 0.1s; it goes on" in impatient.err
@@ -81,23 +69,23 @@ async def test_what_takes_longer_goes_on(beside: Supervised) -> None:
 
 async def test_what_cannot_come_back(beside: Supervised) -> None:
     """A temporary child and one of a dynamic supervisor: they are only stopped, and forgotten."""
-    temporary, dynamic, start = await _all(
-        beside, ("restart", "brief"), ("restart", "pool/guest"), ("start", "pool/guest")
+    temporary, dynamic, start = await beside.several(
+        ("restart", "brief"), ("restart", "pool/guest"), ("start", "pool/guest")
     )
 
     assert {done.code for done in (temporary, dynamic, start)} == {1}
     assert "brief is temporary: stopped, it is forgotten" in temporary.err
     assert "pool/guest cannot be restarted: its supervisor is dynamic" in dynamic.err
     assert "pool/guest cannot be started: its supervisor is dynamic" in start.err
-    brief, guest = await _all(beside, ("stop", "brief"), ("stop", "pool/guest", "--json"))
+    brief, guest = await beside.several(("stop", "brief"), ("stop", "pool/guest", "--json"))
     assert brief.out == "brief: forgotten, was running\n"
     assert guest.document["actor"] is None
 
 
 async def test_who_cannot_be_stopped(beside: Supervised) -> None:
     """The root has no supervisor, and who is not there has none, either."""
-    root, missing, none = await _all(
-        beside, ("stop", "tree"), ("restart", "inner/depe"), ("cancel", "7")
+    root, missing, none = await beside.several(
+        ("stop", "tree"), ("restart", "inner/depe"), ("cancel", "7")
     )
 
     assert {done.code for done in (root, missing, none)} == {1}
