@@ -91,10 +91,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     except Terminated as error:
         print_error(error)
         return _BY_SIGNAL + error.number
-    except (KeyboardInterrupt, BaseExceptionGroup) as error:
-        # A group of them is a Ctrl-C that came where several tasks ran.
-        if isinstance(error, BaseExceptionGroup) and error.split(KeyboardInterrupt)[1] is not None:
-            raise
+    except KeyboardInterrupt:
         print_error("interrupted; nothing is left half-done")
         return _INTERRUPTED
     except BrokenPipeError:

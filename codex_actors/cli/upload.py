@@ -100,6 +100,9 @@ def upload(
     """
     if name is not None and len(files) != 1:
         raise UsageError("--name names one file: give one FILE, or leave --name out")
+    staged = [file for file in files if not os.path.lexists(file)]
+    if staged and not (name is None and content_type is None):
+        raise UsageError(f"there is no file {staged[0]!r}: what is staged has its name and type")
     options = {
         "base_url": base_url,
         "purpose": purpose,
@@ -167,8 +170,11 @@ async def _upload(session: Session, what: str, message: Upload, display: Display
     shown = display.begin(what)
     try:
         answer = await _ask(session, message, shown.note)
-    except BaseException:
+    except Exception:
         shown.end("failed")
+        raise
+    except BaseException:
+        shown.end("given up")
         raise
     file: Document = answer["file"]
     shown.end(f"done, {file['file_id']}")

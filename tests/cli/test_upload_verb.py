@@ -220,22 +220,24 @@ async def test_a_supervisor_that_is_killed_is_unreachable(tmp_path: Path) -> Non
 async def test_a_detached_upload_goes_on_without_its_client(tmp_path: Path) -> None:
     """The answer is a number; what comes of it is seen in `status`, a failure too."""
     async with at_openai(SUPERVISED, tmp_path) as (server, at):
-        name = source(tmp_path)
+        (tmp_path / "folder").mkdir()
+        command = ("upload", source(tmp_path), "folder", "missing.txt", "--detach")
 
-        detached = await at.ask("upload", name, "missing.txt", "--detach", "--json")
-        told = await at.ask("upload", name, "--detach")
+        detached = await at.ask(*command, "--json")
 
-        assert (detached.code, detached.document["errors"]) == (0, [])
-        numbers = [each["operation"] for each in detached.document["operations"]]
-        assert numbers == [1, 2]
-        assert told.out.split() == ["NAME", "OPERATION", "a.bin", "3"]
+        assert detached.code == 5
+        assert [each["what"] for each in detached.document["errors"]] == ["missing.txt"]
+        numbers = {each["what"]: each["operation"] for each in detached.document["operations"]}
+        assert sorted(numbers.values()) == [1, 2]
         with trio.fail_after(60):
             while (status := await at.ask("status", "--json")).document["operations"]:
                 pass
         ended = {each["operation"]: each for each in status.document["ended"]}
-        assert [ended[number]["state"] for number in (1, 2, 3)] == ["done", "failed", "done"]
-        assert ended[1]["outcome"]["file_id"] in server.files
-        assert "missing.txt" in ended[2]["outcome"]
+        assert ended[numbers["a.bin"]]["outcome"]["file_id"] in server.files
+        assert ended[numbers["folder"]]["state"] == "failed"
+        assert "folder" in ended[numbers["folder"]]["outcome"]
+        told = await at.ask("upload", "a.bin", "--detach")
+        assert told.out.split() == ["NAME", "OPERATION", "a.bin", "3"]
         await assert_no_secret(at)
 
 

@@ -38,22 +38,29 @@ __all__ = ["upload"]
 
 @frozen(kw_only=True)
 class _Job:
-    """An upload that makes sense."""
+    """An upload that makes sense.
+
+    Attributes:
+        attachment: What is uploaded; None for a file, which is staged for that.
+    """
 
     request: messages.Upload
+    attachment: Attachment | None
     target: DirectoryTarget | OpenAITarget | CodexTarget = field(repr=False)
     retry: Retry
 
     @property
     def name(self) -> str:
         """What it is called where operations are listed."""
-        request = self.request
-        return request.name or (Path(request.path).name if request.path else request.what or "")
+        if self.attachment is not None:
+            return self.attachment.name
+        return self.request.name or Path(self.request.path or "").name
 
 
 async def upload(service: Service, request: messages.Upload, notify: Notify) -> dict[str, Any]:
     """Upload one file, or have it uploaded by an operation that nobody waits for."""
-    files, job = service.files, _job(request)
+    files = service.files
+    job = await _job(files, request)
     if request.detach:
         if service.nursery is None:
             raise NoSupervisor(
@@ -66,7 +73,7 @@ async def upload(service: Service, request: messages.Upload, notify: Notify) -> 
         return await _carry_out(files, job, operation, notify)
 
 
-def _job(request: messages.Upload) -> _Job:
+async def _job(files: Files, request: messages.Upload) -> _Job:
     target = target_of(request.target)
     target.account()  # raises where credentials are missing
     chosen: dict[str, Any] = {}
@@ -74,7 +81,9 @@ def _job(request: messages.Upload) -> _Job:
         chosen["attempts"] = request.attempts
     if request.timeout is not None:
         chosen["deadline"] = request.timeout
-    return _Job(request=request, target=target, retry=Retry(**chosen))
+    retry = Retry(**chosen)
+    found = None if request.what is None else choose(await files.list_staged(), request.what)
+    return _Job(request=request, attachment=found, target=target, retry=retry)
 
 
 async def _detached(
@@ -122,7 +131,7 @@ async def _carry_out(
     async with open_background() as nursery:
         nursery.start_soon(pace.run)
         news = _News(operation, pace, job.target.name)
-        async with _attachment(files, job.request, news) as attachment:
+        async with _attachment(files, job, news) as attachment:
             news.enter("queued", attachment)
             unwatch = files.events.attach(news.hear)
             try:
@@ -141,16 +150,15 @@ async def _carry_out(
 
 
 @asynccontextmanager
-async def _attachment(
-    files: Files, request: messages.Upload, news: "_News"
-) -> AsyncGenerator[Attachment]:
+async def _attachment(files: Files, job: _Job, news: "_News") -> AsyncGenerator[Attachment]:
     """Have what is to be uploaded: it is staged, or is for as long as the block runs."""
-    if request.path is None:
-        yield choose(await files.list_staged(), request.what or "")
+    if job.attachment is not None:
+        yield job.attachment
         return
     news.enter("staging")
+    request = job.request
     async with files.temporary(
-        Path(request.path), name=request.name, content_type=request.content_type
+        Path(request.path or ""), name=request.name, content_type=request.content_type
     ) as attachment:
         yield attachment
 
