@@ -70,6 +70,7 @@ class Connection:
         self._making = trio.StrictFIFOLock()
         self._slots = trio.Semaphore(limits.in_flight)
         self._working = 0
+        self._reading = False
         self._backlog = Backlog(count=limits.waiting, size=limits.line, line=limits.line)
         self._life = trio.CancelScope()
         self._writing = trio.CancelScope(shield=True)
@@ -79,6 +80,11 @@ class Connection:
     def is_idle(self) -> bool:
         """Whether nothing that it asked for is under way, or waits to be read."""
         return not self._working and self._backlog.is_empty and self._outbox.is_empty
+
+    @property
+    def may_give_way(self) -> bool:
+        """Whether it is idle, and has sent nothing that was not looked at yet."""
+        return self.is_idle and not self._reading and not self._stream.socket.is_readable()
 
     def close(self) -> None:
         """End it, soon."""
@@ -112,8 +118,11 @@ class Connection:
                 self._backlog.add(line)
                 if not await self._catch_up():
                     return
+            self._reading = False
 
     async def _receive(self) -> bytes:
+        await trio.lowlevel.wait_readable(self._stream.socket)
+        self._reading = True  # receiving checkpoints when it has taken the data
         try:
             return await self._stream.receive_some(CHUNK)
         except trio.BrokenResourceError:

@@ -134,7 +134,7 @@ class _Door:
 
     def _send_one_away(self) -> bool:
         """Have whoever has been idle longest give way; tell whether there was one."""
-        idle = [connection for connection in self._inside if connection.is_idle]
+        idle = [connection for connection in self._inside if connection.may_give_way]
         if not idle:
             return False
         oldest = min(idle, key=lambda connection: connection.last_active)

@@ -291,6 +291,20 @@ async def test_when_all_are_busy_the_next_is_told() -> None:
     assert "result" in served
 
 
+async def test_who_has_asked_does_not_give_way() -> None:
+    """Though it is not read yet, as when many come at the same moment."""
+    async with serving(Desk().answer, limits=Limits(clients=1)) as path:
+        with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+            for client in (first, second):
+                client.connect(os.fspath(path))
+                client.sendall(json.dumps(request()).encode() + b"\n")
+                client.setblocking(False)
+            await trio.lowlevel.wait_readable(first)
+            answer = first.recv(1000)
+
+    assert b"result" in answer
+
+
 async def test_without_a_descriptor_the_server_goes_on() -> None:
     """Whoever knocks meanwhile is let in later; it is reported once, not at every try."""
     reports: list[str] = []
