@@ -25,7 +25,8 @@ _QUIET: dict[str, Any] = {
 
 def _snapshot(path: str, *children: Snapshot, **changed: Any) -> Snapshot:
     kind = "supervisor" if children else "worker"
-    return Snapshot(path=path, **{**_QUIET, "kind": kind, **changed, "children": children})
+    values: dict[str, Any] = {**_QUIET, "kind": kind, **changed, "children": children}
+    return Snapshot(path=path, **values)
 
 
 def test_the_picture() -> None:
