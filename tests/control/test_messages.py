@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_actors.control import messages
+from codex_actors.control.handlers import HANDLERS
 from codex_actors.control.messages import (
     Exec,
     InvalidParams,
@@ -77,8 +78,9 @@ def test_what_is_sent_arrives(request_: messages.Request) -> None:
     assert parse_request(request_.method, wire) == request_
 
 
-def test_every_request_has_a_name_of_its_own() -> None:
-    """Two of one name would hide each other."""
+def test_every_request_has_a_handler_and_a_name_of_its_own() -> None:
+    """A message that nobody handles could be sent and never answered; two of one name hide."""
+    assert set(HANDLERS) == set(messages.REQUESTS.values())
     assert [kind.method for kind in messages.REQUESTS.values()] == list(methods())
 
 
