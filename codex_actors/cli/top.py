@@ -24,6 +24,7 @@ from codex_actors.control.messages import Status, Tree
 from codex_actors.control.session import Session
 
 _LEAST = 0.05
+_HEARD = (signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 
 
 def top(
@@ -98,18 +99,24 @@ class _Watch:
 async def _until_quit(watch: _Watch) -> None:
     """Watch to the end, or until `q` or Ctrl-C."""
     failure: Exception | None = None
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGWINCH) as signals:
+    with _keyboard() as keyboard, trio.open_signal_receiver(*_HEARD) as signals:
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:
                 async for number in signals:
                     if number == signal.SIGINT:
                         nursery.cancel_scope.cancel()
+                    elif number == signal.SIGTSTP:
+                        # The shell gets its terminal as it was; SIGCONT says that it is ours again.
+                        watch.display.close()
+                        keyboard.give_back()
+                        os.kill(os.getpid(), signal.SIGSTOP)
                     else:
+                        keyboard.take()
                         watch.display.redraw()
 
             nursery.start_soon(listen)
-            nursery.start_soon(_wait_for_q, nursery.cancel_scope.cancel)
+            nursery.start_soon(keyboard.wait_for_q, nursery.cancel_scope.cancel)
             try:
                 await watch.run()
             except Exception as error:  # noqa: BLE001 - raised again, out of the nursery
@@ -119,25 +126,43 @@ async def _until_quit(watch: _Watch) -> None:
         raise failure
 
 
-async def _wait_for_q(leave: Callable[[], object]) -> None:
-    if not (sys.stdin and sys.stdin.isatty() and is_live(sys.stdout)):
-        return
-    keyboard = sys.stdin.fileno()
-    with _one_key_at_a_time(keyboard):
+@contextmanager
+def _keyboard() -> Generator["_Keyboard"]:
+    """Have keys arrive as they are pressed, unseen, for the time of the block."""
+    there = sys.stdin and sys.stdin.isatty() and is_live(sys.stdout)
+    keyboard = _Keyboard(sys.stdin.fileno() if there else None)
+    keyboard.take()
+    try:
+        yield keyboard
+    finally:
+        keyboard.give_back()
+
+
+@final
+class _Keyboard:
+    """The keys of the terminal, if there is one."""
+
+    def __init__(self, stream: int | None) -> None:
+        self._stream = stream
+        self._before = None if stream is None else termios.tcgetattr(stream)
+
+    def take(self) -> None:
+        """Have each key arrive when it is pressed, unseen."""
+        if self._stream is not None:
+            tty.setcbreak(self._stream)
+
+    def give_back(self) -> None:
+        """Have the terminal as it was."""
+        if self._stream is not None and self._before is not None:
+            termios.tcsetattr(self._stream, termios.TCSADRAIN, self._before)
+
+    async def wait_for_q(self, leave: Callable[[], object]) -> None:
+        """Call `leave` when q is pressed, or nobody will ever press a key."""
+        if self._stream is None:
+            return
         while True:
-            await trio.lowlevel.wait_readable(keyboard)
-            keys = os.read(keyboard, 64)
+            await trio.lowlevel.wait_readable(self._stream)
+            keys = os.read(self._stream, 64)
             if not keys or b"q" in keys.lower():
                 leave()
                 return
-
-
-@contextmanager
-def _one_key_at_a_time(keyboard: int) -> Generator[None]:
-    """Have keys arrive as they are pressed, unseen."""
-    before = termios.tcgetattr(keyboard)
-    tty.setcbreak(keyboard)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

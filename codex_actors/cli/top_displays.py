@@ -29,7 +29,7 @@ class Display(Protocol):
         ...
 
     def redraw(self) -> None:
-        """The terminal has another size now."""
+        """The terminal has another size now, or is ours again after `close`."""
         ...
 
     def wait(self) -> None:
@@ -58,15 +58,14 @@ class _Screen:
 
     async def show(self, frame: dict[str, Any]) -> None:
         """See `Display`."""
-        if self._frame is None:  # not before there is something to show: it may be an error
-            self._live.start()
         self._frame, self._waits = frame, False
         self.redraw()
 
     def redraw(self) -> None:
         """See `Display`."""
-        if self._frame is None:
+        if self._frame is None:  # not before there is something to show: it may be an error
             return
+        self._live.start()
         width, height = self._live.console.size
         lines = screen(self._frame, width, height)
         if self._waits:

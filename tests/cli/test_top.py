@@ -1,13 +1,16 @@
 """The verb `top`: on a terminal and in a pipe, by keys and by signals, across supervisors."""
 
 import fcntl
+import os
 import signal
 import struct
 import termios
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import pytest
+import trio
 from cli_support import open_terminal
 from process_support import documents
 from supervised_support import Supervised, supervised
@@ -62,6 +65,28 @@ async def test_on_a_terminal(beside: Supervised, by_key: bool) -> None:
         assert "Traceback" not in terminal.shown
 
 
+async def test_suspended_it_lends_the_terminal(beside: Supervised) -> None:
+    """Ctrl-Z: the shell has screen and keys; after fg there is the picture, and q is heard."""
+    env = beside.environment({"TERM": "xterm"})
+    async with open_terminal(
+        beside.command("top", "--interval", "30"), beside.directory, env
+    ) as terminal:
+        await terminal.wait_for("NAME")
+        terminal.process.send_signal(signal.SIGTSTP)
+        await terminal.wait_for("\x1b[?1049l")
+        stopped = partial(os.waitid, os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT)
+        await trio.to_thread.run_sync(stopped)
+        lent = _modes(terminal)
+        terminal.process.send_signal(signal.SIGCONT)
+        await terminal.wait_for("\x1b[?1049h")
+        await terminal.wait_for("NAME")
+        await terminal.type("q")
+
+        assert await terminal.wait() == 0
+        assert lent & termios.ICANON
+        assert lent & termios.ECHO
+
+
 async def test_terminated_it_gives_the_terminal_back(beside: Supervised) -> None:
     """SIGTERM: exit code 143, with the screen as it was."""
     env = beside.environment({"TERM": "xterm"})
@@ -101,3 +126,8 @@ async def test_it_goes_on_with_the_next_supervisor(
 def _resize(terminal: Any, *, rows: int, columns: int) -> None:
     stream = terminal._stream.fileno()
     fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def _modes(terminal: Any) -> int:
+    modes: int = termios.tcgetattr(terminal._stream.fileno())[3]
+    return modes
