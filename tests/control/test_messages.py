@@ -59,6 +59,7 @@ def _instances(kind: type[Any]) -> st.SearchStrategy[Any]:
     fields = {field.name: _values(field.type) for field in attrs.fields(kind)}
     if issubclass(kind, messages.Request) and kind.method.startswith("files."):
         fields |= dict.fromkeys({"path", "cwd", "codex"} & fields.keys(), _PATH)
+        fields |= dict.fromkeys({"attach"} & fields.keys(), st.lists(_PATH).map(tuple))
     if kind is not Upload:
         return st.builds(kind, **fields)
     path, what = fields.pop("path"), fields.pop("what")
@@ -105,6 +106,12 @@ def test_every_request_has_a_handler_and_a_name_of_its_own() -> None:
         ("files.upload", {"path": "/a", "what": "b", "target": {"kind": "codex"}}, "path and what"),
         ("files.exec", {"prompt": "x", "env": {"A": 1}}, "params.env"),
         ("files.exec", {"prompt": "x", "cwd": "here"}, "params.cwd"),
+        ("files.exec", {"prompt": "x", "attach": ["/a", "b"]}, "params.attach"),
+        (
+            "files.upload",
+            {"path": "/a", "target": {"kind": "directory", "path": "out"}},
+            "params.target.path",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_named(method: str, params: object, named: str) -> None:

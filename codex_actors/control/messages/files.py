@@ -34,8 +34,13 @@ class FileRequest(Request):
         """See `Request.check`."""
         for name in _PATHS:
             value = getattr(self, name, None)
-            if value is not None and not Path(value).is_absolute():
-                raise InvalidParams(f"params.{name}: give an absolute path, not {value!r}")
+            if value is not None:
+                _check_absolute(name, value)
+
+
+def _check_absolute(name: str, path: str) -> None:
+    if not Path(path).is_absolute():
+        raise InvalidParams(f"params.{name}: give an absolute path, not {path!r}")
 
 
 @frozen(kw_only=True)
@@ -128,6 +133,8 @@ class Upload(FileRequest):
         super().check()
         if (self.path is None) == (self.what is None):
             raise InvalidParams("params: give one of path and what")
+        if self.target.path is not None:
+            _check_absolute("target.path", self.target.path)
 
 
 @frozen(kw_only=True)
@@ -156,6 +163,12 @@ class Exec(FileRequest):
     codex: str | None = None
     timeout: float | None = None
     resume: str | None = None
+
+    def check(self) -> None:
+        """See `Request.check`."""
+        super().check()
+        for path in self.attach:
+            _check_absolute("attach", path)
 
 
 @frozen(kw_only=True)
