@@ -239,11 +239,11 @@ async def test_a_newer_manifest_is_told_bare(config: FilesConfig, root: Path) ->
     assert tree_of(root) == before
 
 
-async def test_an_error_of_the_block_passes_bare(config: FilesConfig) -> None:
+async def test_an_error_of_the_block_passes_bare(config: FilesConfig, tmp_path: Path) -> None:
     """Also one of ours."""
     with pytest.raises(SourceNotFound):
         async with open_files(config) as files:
-            await files.stage("/nonexistent")
+            await files.stage(tmp_path / "missing")
 
 
 async def test_the_tree_fits_under_another_supervisor(config: FilesConfig) -> None:

@@ -238,7 +238,7 @@ async def test_missing_credentials_are_told_before_anything_is_staged(
         before = tree_of(root)
 
         with pytest.raises(MissingCredentials, match="no credential"):
-            await files.upload("/nonexistent", target=target)
+            await files.upload(root / "missing", target=target)
 
         assert tree_of(root) == before
 
