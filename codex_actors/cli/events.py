@@ -1,6 +1,5 @@
 """The verb `events`: what has happened, and what happens."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -13,7 +12,7 @@ from codex_actors.cli.following import follow, json_line, styled
 from codex_actors.cli.output import notice, print_json
 from codex_actors.cli.session import with_supervisor
 from codex_actors.cli.settings import Settings
-from codex_actors.cli.views import event_line, print_lines
+from codex_actors.cli.views import event_lines, print_lines
 from codex_actors.control.errors import Unreachable
 from codex_actors.control.messages import Events
 from codex_actors.control.session import Session
@@ -50,7 +49,7 @@ def events(
     if common.as_json:
         print_json(answer)
     elif answer["events"]:
-        print_lines(line for event in answer["events"] for line in _lines(event))
+        print_lines(line for event in answer["events"] for line in event_lines(event))
     else:
         print_lines([Text("nothing has happened")])
     return 0
@@ -58,7 +57,7 @@ def events(
 
 def _follow(settings: Settings, request: Events, *, as_json: bool) -> int:
     def form(event: dict[str, Any]) -> str:
-        return json_line(event) if as_json else "".join(map(styled, _lines(event)))
+        return json_line(event) if as_json else "".join(map(styled, event_lines(event)))
 
     async def work(session: Session) -> dict[str, Any]:
         return await follow(session, request, form)
@@ -68,11 +67,3 @@ def _follow(settings: Settings, request: Events, *, as_json: bool) -> int:
         raise Unreachable("the supervisor has ended by itself: its log says why")
     notice("the supervisor has ended, as it was asked to")
     return 0
-
-
-def _lines(event: dict[str, Any]) -> Iterator[Text]:
-    missed = event.get("missed", 0)
-    if missed:
-        what = "1 event was" if missed == 1 else f"{missed} events were"
-        yield Text(f"({what} missed here: this was read too slowly)", style="dim")
-    yield event_line(event)

@@ -154,7 +154,7 @@ class _Keyboard:
     def give_back(self) -> None:
         """Have the terminal as it was."""
         if self._stream is not None and self._before is not None:
-            termios.tcsetattr(self._stream, termios.TCSADRAIN, self._before)
+            termios.tcsetattr(self._stream, termios.TCSANOW, self._before)
 
     async def wait_for_q(self, leave: Callable[[], object]) -> None:
         """Call `leave` when q is pressed, or nobody will ever press a key."""

@@ -75,7 +75,7 @@ def screen(frame: Document, width: int | None = None, height: int | None = None)
         operations = [*operations[: room - 1], Text(f"       and {more} more", style="dim")]
     lines += operations
     lines.append(Text())
-    lines += actor_table(frame["actors"], width=width, rates=True)
+    lines += actor_table(frame["actors"][:height], width=width, rates=True)
     return lines if height is None else lines[:height]
 
 

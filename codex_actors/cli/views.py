@@ -148,11 +148,23 @@ def event_line(event: Document) -> Text:
     return line + Text(kind, style=_event_style(event["kind"])) + Text(space + rest)
 
 
+def event_lines(event: Document) -> Iterator[Text]:
+    """Give one event, and before it how many are missing there."""
+    missed = event.get("missed", 0)
+    if missed:
+        what = "1 event was" if missed == 1 else f"{missed} events were"
+        yield Text(f"({what} missed here: this was read too slowly)", style="dim")
+    yield event_line(event)
+
+
 def print_lines(lines: Iterable[Text]) -> None:
     """Print lines on stdout, whole."""
     out = console()
     for line in lines:
-        out.print(line, soft_wrap=True)
+        if out.color_system is None:
+            sys.stdout.write(f"{line.plain}\n")  # there may be very many
+        else:
+            out.print(line, soft_wrap=True)
 
 
 def stdout_width() -> int | None:
@@ -204,7 +216,9 @@ def _progress(progress: Document) -> str:
     """How far an operation is, if that can be told."""
     done, total = progress.get("acknowledged"), progress.get("total")
     if done is None:
-        return ""
+        said = [one_line(str(progress["state"]))] if "state" in progress else []
+        said += [f"{progress['events']} events"] if "events" in progress else []
+        return f"  {', '.join(said)}" if said else ""
     if not total:
         return f"  {human_bytes(done)}"
     part = min(1.0, done / total)

@@ -5,7 +5,6 @@ the empty path and "/", unless a child is called so. Must not know what is done 
 """
 
 import difflib
-import itertools
 from collections.abc import Iterator
 
 from attrs import frozen
@@ -94,10 +93,10 @@ def _is_root(service: Service, root: Snapshot, path: str) -> bool:
 
 
 def _missing(root: Snapshot, path: str) -> NotFound:
-    known = [each.path for each in itertools.islice(every(root), 1, COMPARED)]
+    known = [each.path for each in every(root) if each.path]
     last = path.rpartition("/")[2]
     # Whoever leaves out what is above it means the one of that name, if there is one.
     named = [each for each in known if each.rpartition("/")[2] == last]
-    close = named if len(named) == 1 else difflib.get_close_matches(path, known, n=1)
+    close = named if len(named) == 1 else difflib.get_close_matches(path, known[:COMPARED], n=1)
     hint = f", did you mean {close[0]}?" if close else ": see `ps`"
     return NotFound(f"there is no actor {path!r}{hint}")
