@@ -78,7 +78,7 @@ async def test_what_ignores_the_cancellation_is_not_waited_for_by_the_others(
         running.signal(signal.SIGTERM)
         with trio.fail_after(8):  # the grace is ten seconds by default
             await running.out.until("orderly ended")
-        await running.err.until("cancelling, waiting for stubborn")
+        await running.err.until("stubborn")
         await running.go_on()
 
         assert await running.wait() == 143
