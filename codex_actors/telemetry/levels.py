@@ -47,6 +47,7 @@ _FILES = {
     "codex.attachment.failed": Level.WARNING,
     "codex.attachment.quarantined": Level.ERROR,
     "codex.handler.detached": Level.ERROR,
+    "codex.operation.failed": Level.WARNING,
     "codex.upload.exception": Level.WARNING,
     "codex.upload.progress": Level.DEBUG,
     "codex.upload.retry": Level.WARNING,

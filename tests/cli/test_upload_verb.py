@@ -236,9 +236,27 @@ async def test_a_detached_upload_goes_on_without_its_client(tmp_path: Path) -> N
         assert ended[numbers["a.bin"]]["outcome"]["file_id"] in server.files
         assert ended[numbers["folder"]]["state"] == "failed"
         assert "folder" in ended[numbers["folder"]]["outcome"]
+        assert at.running is not None
+        assert "warning" in await at.running.err.until("codex.operation.failed")
         told = await at.ask("upload", "a.bin", "--detach")
         assert told.out.split() == ["NAME", "OPERATION", "a.bin", "3"]
         await assert_no_secret(at)
+
+
+async def test_a_drain_waits_for_a_detached_upload(tmp_path: Path) -> None:
+    """SIGTERM while it is being sent: it is finished, then the supervisor ends."""
+    slow = UploadFault("part", nth=2, bytes_per_second=2 * MIB)
+    async with at_openai(SUPERVISED, tmp_path, faults=[slow]) as (server, at):
+        await at.ask("upload", source(tmp_path), *IN_PARTS, "--detach")
+        with trio.fail_after(60):
+            await server.wait_requests("part", 2)
+        assert at.running is not None
+
+        at.running.signal(signal.SIGTERM)
+
+        assert await at.running.wait() == 143
+        (stored,) = server.files.values()
+        assert stored.read() == DATA + b"a.bin"
 
 
 async def test_detaching_needs_a_supervisor(tmp_path: Path) -> None:

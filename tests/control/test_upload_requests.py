@@ -196,6 +196,7 @@ async def test_a_detached_upload_can_be_cancelled(tmp_path: Path) -> None:
             await desk.service.operations.wait_empty()
         assert [upload.status for upload in server.uploads] == ["cancelled"]
         assert desk.service.operations.ended()[0].state == "cancelled"
+        assert desk.service.history.records(kinds=("codex.operation.failed",)) == []
 
 
 async def test_nothing_goes_on_where_nobody_stays(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from codex_actors.codex.background import open_background
 from codex_actors.control import messages
 from codex_actors.control.choosing import choose
-from codex_actors.control.errors import NoSupervisor
+from codex_actors.control.errors import NoSupervisor, OperationCancelled
 from codex_actors.control.operations import Operation
 from codex_actors.control.pacing import Pace
 from codex_actors.control.service import Notify, Service
@@ -100,6 +100,8 @@ async def _detached(
             admitted = operation
             task_status.started(operation)
             await _carry_out(files, job, operation, _tell_nobody)
+    except OperationCancelled:
+        pass  # as somebody wanted; the table says so
     except Exception as error:
         if admitted is None:
             raise
