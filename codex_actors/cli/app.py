@@ -77,13 +77,13 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run one command; returns its exit code.
 
     Args:
-        arguments: the command line without the program, `sys.argv` when None; nothing means `run`.
+        arguments: the command line without the program, `sys.argv` when None; without a command it
+            is `run`.
     """
     _open_missing_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        _refuse_option_first(given)
-        result = app(given or ["run"], exit_on_error=False, print_error=False)
+        result = app(_with_command(given), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
         print_error(error if isinstance(error, SettingsError) else f"{error}; see --help")
@@ -107,10 +107,20 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     return result if isinstance(result, int) else _OK
 
 
-def _refuse_option_first(given: "Sequence[str]") -> None:
-    """Options are the commands' own: one that stands before is no unknown command."""
-    if given and given[0].startswith("-") and given[0] not in {"--help", "-h", "--version"}:
-        raise UsageError(f"{given[0]} stands before the command: codex-actors COMMAND {given[0]}")
+def _with_command(given: list[str]) -> list[str]:
+    """The command line with its command: options alone are those of `run`.
+
+    Raises:
+        UsageError: options are the commands' own, and one stands before a command.
+    """
+    if given and (not given[0].startswith("-") or given[0] in {"--help", "-h", "--version"}):
+        return given
+    commands = {verb.name.partition(" ")[0] for verb in VERBS}
+    for each in given:
+        if each in commands:
+            option = given[0]
+            raise UsageError(f"{option} stands before the command: codex-actors {each} {option}")
+    return ["run", *given]
 
 
 def _open_missing_streams() -> None:

@@ -256,7 +256,7 @@ async def test_an_option_before_the_verb_is_told_where_it_stands(tmp_path: Path)
     done = await CommandLine(tmp_path).run("--json", "list")
 
     assert (done.code, done.out) == (2, "")
-    assert "--json stands before the command: codex-actors COMMAND --json" in done.err
+    assert "--json stands before the command: codex-actors list --json" in done.err
 
 
 async def test_an_unknown_verb_names_the_nearest(tmp_path: Path) -> None:

@@ -49,13 +49,15 @@ async def test_the_line_for_programs(tmp_path: Path) -> None:
 
 
 async def test_the_bare_command_runs_what_the_settings_say(tmp_path: Path) -> None:
-    """`codex-actors` alone is `codex-actors run`."""
+    """`codex-actors` alone is `codex-actors run`, and so are options alone."""
     launcher = Launcher(tmp_path)
     (tmp_path / "codex_actors.toml").write_text(f'trees = ["{_T}FINISH"]\n')
 
     done = await launcher.command_line.run(env=launcher.environment())
+    once = await launcher.command_line.run("--once", "--json", env=launcher.environment())
 
     assert (done.code, done.out.partition(" (")[0]) == (0, "ready: finish")
+    assert (once.code, once.document["trees"]) == (0, ["finish"])
 
 
 async def test_a_tree_that_ends_by_itself(tmp_path: Path) -> None:
