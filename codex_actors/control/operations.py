@@ -93,8 +93,7 @@ class Operations:
             Leaving: The process is ending, and takes no more.
             OperationCancelled: It was given up by `cancel`.
         """
-        if self._closed:
-            raise Leaving("the supervisor is draining and takes no new work")
+        self.require_open()
         operation = Operation(
             id=next(self._numbers),
             kind=kind,
@@ -135,6 +134,15 @@ class Operations:
         """Give all of them up."""
         for operation in self._running.values():
             operation.scope.cancel()
+
+    def require_open(self) -> None:
+        """Do nothing while operations are admitted.
+
+        Raises:
+            Leaving: The process is ending, and takes no more.
+        """
+        if self._closed:
+            raise Leaving("the supervisor is draining and takes no new work")
 
     def close(self) -> None:
         """Admit no more."""

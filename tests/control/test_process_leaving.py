@@ -10,8 +10,19 @@ from cli_support import open_terminal
 from process_support import Launcher
 
 from codex_actors.control.client import Client, open_client
-from codex_actors.control.errors import NotRunning, RequestFailed, Unreachable
-from codex_actors.control.messages import Drain, Events, Hello, Request, Shutdown, Status, Tree
+from codex_actors.control.errors import Leaving, NotRunning, RequestFailed, Unreachable
+from codex_actors.control.messages import (
+    Drain,
+    Events,
+    Hello,
+    Request,
+    RestartChild,
+    Shutdown,
+    Status,
+    TargetChoice,
+    Tree,
+    Upload,
+)
 
 _T = "process_trees:"
 
@@ -226,6 +237,29 @@ async def test_while_it_starts_it_says_so(tmp_path: Path) -> None:
 
         assert hello["state"] == "starting"
         assert caught.value.code == -32001
+
+
+async def test_a_tree_that_is_cancelled_slowly_takes_no_orders(tmp_path: Path) -> None:
+    """What begins something is refused as by any supervisor that ends, and is no defect."""
+    launcher = Launcher(tmp_path)
+    codes: list[int] = []
+    async with launcher.start(f"{_T}STUBBORN", "files") as running:
+        await running.ready()
+        await _ask(launcher, Shutdown(now=True))
+        await running.err.until("supervisor_stopping stubborn")
+
+        target = TargetChoice(kind="directory", path=str(tmp_path))
+        for request in (
+            RestartChild(path="stubborn/stubborn"),
+            Upload(path=__file__, target=target, detach=True),
+        ):
+            with pytest.raises(RequestFailed) as caught:
+                await _ask(launcher, request)
+            codes.append(caught.value.code)
+        await running.go_on()
+
+        assert await running.wait() == 0
+    assert codes == [Leaving.code, Leaving.code]
 
 
 async def _worker(launcher: Launcher) -> dict[str, Any]:

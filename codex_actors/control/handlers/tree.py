@@ -94,6 +94,7 @@ async def _administer(
         with service.operations.admit(what, path):
             await step(child)
 
+    service.operations.require_open()  # or there may be no nursery for it any more
     await _to_its_end(service.nursery, work)
     try:
         after = snapshot_at(service, path).to_dict()

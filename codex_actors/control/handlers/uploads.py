@@ -67,6 +67,7 @@ async def upload(service: Service, request: messages.Upload, notify: Notify) -> 
                 "an upload can only go on behind your back where a supervisor runs: start one with"
                 " `python -m codex_actors run`, or leave --detach out"
             )
+        service.operations.require_open()  # or that nursery may have ended
         operation: Operation = await service.nursery.start(_detached, service, files, job)
         return {"operation": operation.id, "what": operation.what}
     with service.operations.admit("upload", job.name) as operation:

@@ -210,7 +210,10 @@ class _Program:
                     ) as supervisor,
                     trio.open_nursery() as service.nursery,
                 ):
-                    await self._attend(root, supervisor)
+                    try:
+                        await self._attend(root, supervisor)
+                    finally:
+                        service.operations.close()  # their nursery ends, maybe before the tree
                     service.nursery.cancel_scope.cancel()
         finally:
             service.nursery = None
