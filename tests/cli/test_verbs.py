@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from cli_support import CommandLine
 from codex_support import needs_codex, png
+from supervisor_support import MODES, asking
 
 from codex_actors.codex import find_codex
 from codex_actors.codex.toml import config_arguments
@@ -74,22 +76,22 @@ async def test_list_of_nothing(tmp_path: Path) -> None:
 
 
 @needs_codex
-async def test_exec_delivers_the_picture(tmp_path: Path) -> None:
-    """`exec PROMPT --attach FILE` against the model server: the bytes arrive."""
-    command_line = CommandLine(tmp_path)
+@pytest.mark.parametrize("mode", MODES)
+async def test_exec_delivers_the_picture(tmp_path: Path, mode: str) -> None:
+    """`exec PROMPT --attach FILE` against the model server: the bytes arrive, whoever runs codex.
+
+    The key of the model is in the environment of the client only.
+    """
     (tmp_path / "pic.png").write_bytes(png())
     async with ModelServer(reply="It is red.") as server:
-        done = await command_line.run(
-            "exec",
-            "describe",
-            "--attach",
-            "pic.png",
-            *config_arguments(server.config()),
-            env={**server.env(), "CODEX_ACTORS_CODEX": str(find_codex())},
-        )
+        mine = {**server.env(), "CODEX_ACTORS_CODEX": str(find_codex())}
+        async with asking(mode, tmp_path, mine=mine) as at:
+            done = await at.ask(
+                *("exec", "describe", "--attach", "pic.png"), *config_arguments(server.config())
+            )
 
-        assert (done.code, done.out) == (0, "It is red.\n")
-        assert server.images() == (png(),)
+            assert (done.code, done.out) == (0, "It is red.\n")
+            assert server.images() == (png(),)
 
 
 async def test_exec_in_json(tmp_path: Path) -> None:
