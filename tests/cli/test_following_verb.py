@@ -29,25 +29,19 @@ async def test_it_ends_well_with_a_supervisor_that_was_asked_to_end(tmp_path: Pa
     )
 
 
-async def test_a_supervisor_that_is_gone_is_unreachable(tmp_path: Path) -> None:
-    """Exit code 4, and a line; what had been told stays told."""
+async def test_ctrl_c_or_the_supervisor_s_death_end_it(tmp_path: Path) -> None:
+    """130 as from any verb; 4 and a line when the supervisor is gone. What was told stays told."""
     with supervised(tmp_path, "IDLE") as running:
-        async with running.going_on("events", "--follow", "--json") as following:
-            await following.out.until("child_started")
+        async with (
+            running.going_on("events", "-f") as interrupted,
+            running.going_on("events", "--follow", "--json") as left_alone,
+        ):
+            await interrupted.out.until("child_started")
+            interrupted.process.send_signal(signal.SIGINT)
+            code = await interrupted.wait()
+            await left_alone.out.until("child_started")
             assert running.process is not None
             running.process.kill()
-            code = await following.wait()
-            line = await following.err.until("codex-actors: ")
 
-    assert code == 4
-    assert "has gone" in line
-
-
-async def test_ctrl_c_ends_it(tmp_path: Path) -> None:
-    """As it ends any other verb."""
-    with supervised(tmp_path, "IDLE") as running:
-        async with running.going_on("events", "-f") as following:
-            await following.out.until("child_started")
-            following.process.send_signal(signal.SIGINT)
-
-            assert await following.wait() == 130
+            assert (code, await left_alone.wait()) == (130, 4)
+            assert "has gone" in await left_alone.err.until("codex-actors: ")

@@ -16,17 +16,19 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Generator[Supervised]:
         yield running
 
 
-async def _both(beside: Supervised, *arguments: str) -> tuple[Done, dict[str, Any]]:
-    """What people and what programs are shown."""
-    text, document = await beside.several(arguments, (*arguments, "--json"))
+async def _both(
+    beside: Supervised, *arguments: str, then: tuple[tuple[str, ...], ...] = ()
+) -> tuple[Done, dict[str, Any], list[Done]]:
+    """What people and what programs are shown, and what other commands do then."""
+    text, document, *others = await beside.several(arguments, (*arguments, "--json"), *then)
     assert [(done.code, done.err) for done in (text, document)] == [(0, "")] * 2
     assert document.document["schema"] == 1
-    return text, document.document
+    return text, document.document, others
 
 
 async def test_ps(beside: Supervised) -> None:
     """A line for each actor, with what it does and what went wrong."""
-    text, document = await _both(beside, "ps")
+    text, document, _ = await _both(beside, "ps")
 
     head, *lines = text.out.splitlines()
     assert head.split("  ")[0] == "NAME"
@@ -52,7 +54,7 @@ async def test_ps(beside: Supervised) -> None:
 
 async def test_pstree(beside: Supervised) -> None:
     """The tree as it stands in the documentation; of a part, that part."""
-    text, document = await _both(beside, "pstree")
+    text, document, _ = await _both(beside, "pstree")
 
     lines = text.out.splitlines()
     assert lines[0].startswith("tree           running  supervisor, up ")
@@ -71,7 +73,7 @@ async def test_pstree(beside: Supervised) -> None:
 
 async def test_status_of_the_process(beside: Supervised) -> None:
     """Who it is, how it is, what is in it."""
-    text, document = await _both(beside, "status")
+    text, document, _ = await _both(beside, "status")
 
     assert beside.process is not None
     pid = beside.process.pid
@@ -89,7 +91,7 @@ async def test_status_of_the_process(beside: Supervised) -> None:
 
 async def test_status_of_an_actor(beside: Supervised) -> None:
     """What it does, and what happened to it lately."""
-    text, document = await _both(beside, "status", "crasher")
+    text, document, _ = await _both(beside, "status", "crasher")
 
     assert text.out.splitlines()[0].endswith("crasher is worker, running")
     assert r"Last error: crash: ValueError: it broke \x1b[31mbadly" in text.out
@@ -101,20 +103,24 @@ async def test_status_of_an_actor(beside: Supervised) -> None:
 
 async def test_events(beside: Supervised) -> None:
     """The last of them, by kind or by family."""
-    text, document = await _both(beside, "events", "-n", "1", "--kind", "child_exited")
+    text, document, (none,) = await _both(
+        *(beside, "events", "-n", "1", "--kind", "child_exited"),
+        then=(("events", "--kind", "codex"),),
+    )
 
     assert text.out.endswith(
         r"child_exited crasher: crash: ValueError: it broke \x1b[31mbadly" "\n"
     )
     (event,) = document["events"]
     assert (event["kind"], event["path"]) == ("child_exited", "crasher")
-    none = await beside.run("events", "--kind", "codex")
     assert (none.code, none.out) == (0, "nothing has happened\n")
 
 
 async def test_dump(beside: Supervised) -> None:
     """Where each task stands: functions and lines of code, and no value."""
-    text, document = await _both(beside, "dump", "stubborn")
+    text, document, (all_tasks,) = await _both(
+        beside, "dump", "stubborn", then=(("dump", "--json"),)
+    )
 
     assert text.out.splitlines()[0] == "stubborn"
     assert "supervised_trees.py" in text.out
@@ -124,7 +130,7 @@ async def test_dump(beside: Supervised) -> None:
     assert (document["path"], task["actor"]) == ("stubborn", "stubborn")
     functions = [frame["function"] for frame in task["frames"]]
     assert "Stubborn.wait" in functions
-    whole = (await beside.run("dump", "--json")).document["tasks"]
+    whole = all_tasks.document["tasks"]
     actors = [task["actor"] for task in whole if task["actor"]]
     assert actors == [
         *("pool", "pool/guest", "host", "counter", "stubborn", "fickle"),
