@@ -150,6 +150,7 @@ async def test_a_byte_at_a_time_is_a_request_in_the_end() -> None:
         answer = await slow.hear()
         await client.ask()
         await slow.stream.send_all(b"{")
+        await trio.testing.wait_all_tasks_blocked(0.02)  # it is read
         async with stranger(path) as third:
             other = await third.ask()
             gone = await slow.hear()
@@ -269,6 +270,13 @@ def few_descriptors() -> Generator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def _all_of(connected: socket.socket) -> bytes:
+    heard = b""
+    while data := connected.recv(4096):
+        heard += data
+    return heard
+
+
 async def test_when_all_are_busy_the_next_is_told() -> None:
     """By one line, though it has sent something; those inside go on."""
     desk = Desk()
@@ -276,12 +284,12 @@ async def test_when_all_are_busy_the_next_is_told() -> None:
         await inside.send(request("wait", 1))
         await desk.wait(desk.begun, "wait")
         for _ in range(40):
-            async with stranger(path) as late:
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await late.send(request())
-                told, end = await late.hear(), await late.hear()
-            assert told["error"]["code"] == -32005
-            assert (told["id"], end) == (None, None)
+            with socket.socket(socket.AF_UNIX) as knocking:
+                knocking.connect(os.fspath(path))
+                knocking.sendall(json.dumps(request()).encode() + b"\n")
+                heard = await trio.to_thread.run_sync(_all_of, knocking)
+            told = json.loads(heard)
+            assert (told["id"], told["error"]["code"]) == (None, -32005)
         await inside.send({"jsonrpc": "2.0", "method": "$/cancel", "params": {"id": 1}})
         answer = await inside.hear()
         async with stranger(path) as late:
@@ -305,14 +313,18 @@ async def test_who_has_asked_does_not_give_way() -> None:
     assert b"result" in answer
 
 
-async def test_without_a_descriptor_the_server_goes_on() -> None:
-    """Whoever knocks meanwhile is let in later; it is reported once, not at every try."""
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_without_a_descriptor_the_server_goes_on(is_busy: bool) -> None:
+    """Whoever knocks is let in when somebody idle has given way, or later; it is reported once."""
     reports: list[str] = []
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    async with serving(Desk().answer, reports=reports) as path, stranger(path) as client:
+    desk = Desk()
+    async with serving(desk.answer, reports=reports) as path, stranger(path) as client:
         await client.ask()
-        knocking = socket.socket(socket.AF_UNIX)
-        with knocking, contextlib.ExitStack() as stack:
+        if is_busy:
+            await client.send(request("wait", 1))
+            await desk.wait(desk.begun, "wait")
+        with socket.socket(socket.AF_UNIX) as knocking, contextlib.ExitStack() as stack:
             highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir()) + 3
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
             try:
@@ -326,10 +338,12 @@ async def test_without_a_descriptor_the_server_goes_on() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             knocking.sendall(json.dumps(request()).encode() + b"\n")
             answer = await trio.to_thread.run_sync(knocking.recv, 1000)
+        is_kept = not desk.cancelled
 
     assert b"result" in answer
     assert told == 1
     assert "Too many open files" in reports[0]
+    assert is_kept
 
 
 # Connects as another user, and prints what it hears.

@@ -259,22 +259,24 @@ async def test_what_a_client_that_goes_has_asked_for_is_cancelled(how: str, aske
 
 
 async def test_what_is_answered_when_the_server_ends_is_sent() -> None:
-    """As the answer to who asked it to end."""
+    """As the answer to who asked it to end, after those that wait to be read."""
     scope = trio.CancelScope()
 
     async def end(_params: object, _notify: Notify) -> object:
         scope.cancel()
         return {"bye": True}
 
-    desk = Desk(end=end)
+    desk = Desk(end=end, page=lambda _params, _notify: "x" * 60_000)
     heard: list[Any] = []
     with scope:
         async with serving(desk.answer) as path, stranger(path) as client:
-            await client.send(request("end"))
+            pages = (request("page", number) for number in range(10))
+            await client.send(*pages, request("end", "end"))
             with trio.CancelScope(shield=True):
-                heard.append(await client.hear())
+                await desk.wait(desk.begun, "end")
+                heard += [await client.hear() for _ in range(11)]
 
-    assert heard[0]["result"] == {"bye": True}
+    assert heard[-1]["result"] == {"bye": True}
 
 
 async def test_notes_come_before_the_answer_and_count_what_was_left_out() -> None:
