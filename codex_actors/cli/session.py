@@ -24,11 +24,8 @@ from codex_actors.cli.settings import Settings
 from codex_actors.control.address import find_address
 from codex_actors.control.client import open_client
 from codex_actors.control.errors import NotRunning
-from codex_actors.control.local import LocalSession
 from codex_actors.control.messages import Hello
-from codex_actors.control.service import Service
 from codex_actors.control.session import Session
-from codex_actors.files import open_files
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -120,11 +117,22 @@ async def _open_session(settings: Settings, *, looks: bool) -> AsyncGenerator[Se
             await stack.aclose()
             session = None
         if session is None and not (looks and nothing_staged(settings)):
-            files = await stack.enter_async_context(open_files(settings.files_config()))
-            service = Service(staging_dir=settings.staging_dir)
-            service.open(files.supervisor, files)
-            session = LocalSession(service)
+            session = await stack.enter_async_context(_open_local(settings))
         yield session
+
+
+@asynccontextmanager
+async def _open_local(settings: Settings) -> AsyncGenerator[Session]:
+    """Open the files in this process."""
+    # Who asks a supervisor has no use for what it takes, which is half of the start of a verb.
+    from codex_actors.control.local import LocalSession  # noqa: PLC0415
+    from codex_actors.control.service import Service  # noqa: PLC0415
+    from codex_actors.files import open_files  # noqa: PLC0415
+
+    async with open_files(settings.files_config()) as files:
+        service = Service(staging_dir=settings.staging_dir)
+        service.open(files.supervisor, files)
+        yield LocalSession(service)
 
 
 async def _has_files(session: Session, settings: Settings) -> bool:

@@ -12,7 +12,8 @@ from codex_actors.codex import CodexError
 from codex_actors.control.errors import RequestFailed
 from codex_actors.control.handlers import dispatch
 from codex_actors.control.messages import InvalidParams, UnknownMethod, parse_request
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 from codex_actors.files import FilesError
 
 __all__ = ["Answer", "answering"]

@@ -31,7 +31,7 @@ from codex_actors.control.jsonrpc import (
 from codex_actors.control.lines import Lines, LineTooLong
 from codex_actors.control.messages import Request
 from codex_actors.control.peers import peer_of
-from codex_actors.control.service import Notify
+from codex_actors.control.session import Notify
 
 __all__ = ["Client", "open_client"]
 

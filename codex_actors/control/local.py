@@ -8,7 +8,8 @@ from typing import Any, final
 
 from codex_actors.control.handlers import dispatch
 from codex_actors.control.messages import Request
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 
 __all__ = ["LocalSession"]
 

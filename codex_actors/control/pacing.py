@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from codex_actors.control.service import Notify
+from codex_actors.control.session import Notify
 
 __all__ = ["Pace"]
 

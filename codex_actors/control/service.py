@@ -5,7 +5,6 @@ Invariant: `supervisor` and `files` are there from `open` to `close`; who asks o
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,10 +16,7 @@ from codex_actors.control.history import History
 from codex_actors.control.operations import Operations
 from codex_actors.files import Files
 
-__all__ = ["Departure", "Notify", "Service"]
-
-Notify = Callable[[dict[str, Any]], None]
-"""Tells a client something about its request: at once, without waiting, without raising."""
+__all__ = ["Departure", "Service"]
 
 
 class Departure(Protocol):

@@ -4,12 +4,15 @@ Invariant: an answer is the same document either way. Must not know which it is.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from codex_actors.control.messages import Request
-from codex_actors.control.service import Notify
 
-__all__ = ["Session"]
+__all__ = ["Notify", "Session"]
+
+Notify = Callable[[dict[str, Any]], None]
+"""Tells whoever asked something about it: at once, without waiting, without raising."""
 
 
 class Session(Protocol):

@@ -12,7 +12,7 @@ import trio
 from codex_actors.cli.following import follow, write_out
 from codex_actors.control.errors import Unreachable
 from codex_actors.control.messages import Events, Request
-from codex_actors.control.service import Notify
+from codex_actors.control.session import Notify
 
 _REQUEST = Events(follow=True)
 

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from codex_actors.control import messages
 from codex_actors.control.handlers import files, process, tree, turns, uploads
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 
 __all__ = ["dispatch"]
 

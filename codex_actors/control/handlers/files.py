@@ -9,7 +9,8 @@ from typing import Any
 
 from codex_actors.control import messages
 from codex_actors.control.choosing import choose
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 
 __all__ = ["cleanup", "list_staged", "metrics", "remove", "reset", "show", "stage", "verify"]
 

@@ -13,7 +13,8 @@ from codex_actors.control.errors import Leaving, NotRunning, Starting
 from codex_actors.control.handlers.places import every, snapshot_at
 from codex_actors.control.history import matches
 from codex_actors.control.messages import methods
-from codex_actors.control.service import Departure, Notify, Service
+from codex_actors.control.service import Departure, Service
+from codex_actors.control.session import Notify
 from codex_actors.control.stacks import stacks
 
 __all__ = ["cancel", "drain", "dump", "events", "hello", "shutdown", "status"]

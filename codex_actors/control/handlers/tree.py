@@ -13,7 +13,8 @@ from codex_actors import ChildRestarting, ChildRunning, DynamicSupervisor, Resta
 from codex_actors.control import messages
 from codex_actors.control.errors import Leaving, NotFound, RequestFailed
 from codex_actors.control.handlers.places import Child, child_at, snapshot_at
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 
 __all__ = ["restart", "snapshot", "start", "stop"]
 

@@ -15,7 +15,8 @@ from codex_actors.codex.events import event_to_dict
 from codex_actors.codex.result import turn_result
 from codex_actors.control import messages
 from codex_actors.control.errors import RequestFailed
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 
 if TYPE_CHECKING:
     from codex_actors.codex.options import Sandbox

@@ -19,7 +19,8 @@ from codex_actors.control.choosing import choose
 from codex_actors.control.errors import NoSupervisor, OperationCancelled
 from codex_actors.control.operations import Operation
 from codex_actors.control.pacing import Pace
-from codex_actors.control.service import Notify, Service
+from codex_actors.control.service import Service
+from codex_actors.control.session import Notify
 from codex_actors.control.targets import target_of
 from codex_actors.files import (
     Attachment,
