@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast, final
 
 import trio
+from attrs import Factory, frozen
 
 from codex_actors.control.backlog import Backlog, Task
 from codex_actors.control.errors import OperationCancelled, RequestFailed
@@ -30,7 +31,7 @@ from codex_actors.control.lines import Lines
 from codex_actors.control.notes import Notes
 from codex_actors.control.outbox import Outbox
 
-__all__ = ["Answer", "Connection", "Report"]
+__all__ = ["Answer", "Connection", "Report", "Shared"]
 
 Answer = Callable[[str, object, Callable[[dict[str, Any]], None]], Awaitable[object]]
 Report = Callable[[BaseException], None]
@@ -42,6 +43,19 @@ FAREWELL = 0.5
 LOOK = 0.5
 
 _HANG_UP: int = getattr(select, "POLLRDHUP", 0)  # POLLHUP needs no asking
+
+
+@frozen
+class Shared:
+    """What the connections of one server share.
+
+    Attributes:
+        encoders: The threads that make long answers.
+        turns: Who holds it may begin a request.
+    """
+
+    encoders: trio.CapacityLimiter
+    turns: trio.StrictFIFOLock = Factory(trio.StrictFIFOLock)
 
 
 @final
@@ -59,15 +73,18 @@ class Connection:
         answer: Answer,
         limits: Limits,
         report: Report,
-        encoders: trio.CapacityLimiter,
+        shared: Shared,
     ) -> None:
         self._stream = stream
         self._answer = answer
         self._limits = limits
         self._report = report
-        self._encoders = encoders
+        self._encoders, self._turns = shared.encoders, shared.turns
         self._outbox = Outbox(notes=limits.outbox, room=limits.outbox_bytes)
         self._making = trio.StrictFIFOLock()
+        self._long = 0  # answers that are being made by a thread, or wait for that
+        self._made = trio.lowlevel.ParkingLot()
+        self._beginning = trio.StrictFIFOLock()
         self._slots = trio.Semaphore(limits.in_flight)
         self._working = 0
         self._reading = False
@@ -149,6 +166,7 @@ class Connection:
     async def _work(self, task: Task) -> None:
         gathering = task.gathering
         try:
+            await self._wait_turn()
             document = await self._answer_one(task)
             line = None
             if document is not None:
@@ -162,6 +180,19 @@ class Connection:
             self._working -= 1
             self._slots.release()
             self.last_active = trio.current_time()
+
+    async def _wait_turn(self) -> None:
+        """Wait until a request may begin.
+
+        One of all clients does in a pass of the event loop, so that many which each take long there
+        do not keep all else waiting together. None does while a long answer of this client waits to
+        be made, for there would soon be more of those.
+        """
+        async with self._beginning:
+            while self._long:
+                await self._made.park()
+            async with self._turns:
+                pass
 
     async def _answer_one(self, task: Task) -> dict[str, Any] | None:
         item = task.item
@@ -217,17 +248,25 @@ class Connection:
             if not is_long(document) and self._outbox.has_room:
                 line = encode(document)
             else:
-                async with self._making:
-                    await self._outbox.wait_room()
-                    line = await trio.to_thread.run_sync(
-                        encode, document, limiter=self._encoders, abandon_on_cancel=True
-                    )
+                line = await self._make_long(document)
         except (TypeError, ValueError) as error:
             return encode(self._explain(id_, error))
         if len(line) - 1 > most:
             why = f"the answer is {len(line):,} bytes long, which is too long: ask for less"
             return encode(failure(id_, RequestFailed.code, why, {"kind": "AnswerTooLong"}))
         return line
+
+    async def _make_long(self, document: dict[str, Any]) -> bytes:
+        self._long += 1
+        try:
+            async with self._making:
+                await self._outbox.wait_room()
+                return await trio.to_thread.run_sync(
+                    encode, document, limiter=self._encoders, abandon_on_cancel=True
+                )
+        finally:
+            self._long -= 1
+            self._made.unpark_all()
 
     async def _write(self) -> None:
         """Send what waits; a client that reads nothing of it for too long is closed."""

@@ -12,7 +12,7 @@ from typing import final
 
 import trio
 
-from codex_actors.control.connection import Answer, Connection
+from codex_actors.control.connection import Answer, Connection, Shared
 from codex_actors.control.errors import Busy
 from codex_actors.control.jsonrpc import encode, failure
 from codex_actors.control.limits import Limits
@@ -73,7 +73,7 @@ class _Door:
         self._answer = answer
         self._limits = limits
         self._on_error = on_error
-        self._encoders = trio.CapacityLimiter(ENCODERS)
+        self._shared = Shared(trio.CapacityLimiter(ENCODERS))
         self._inside: dict[Connection, None] = {}
         self._refusing = 0
 
@@ -111,9 +111,7 @@ class _Door:
         elif len(self._inside) >= self._limits.clients and not self._send_one_away():
             self._refuse(stream, nursery, Busy.code, "too many clients: try again later")
         else:
-            connection = Connection(
-                stream, self._answer, self._limits, self._report, self._encoders
-            )
+            connection = Connection(stream, self._answer, self._limits, self._report, self._shared)
             self._inside[connection] = None
             nursery.start_soon(self._serve, connection, stream)
 

@@ -1,5 +1,7 @@
 """A served socket answers as JSON-RPC 2.0 says, whatever becomes of a request."""
 
+import weakref
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -189,6 +191,61 @@ async def test_more_than_fit_at_once_wait_unread_and_all_are_answered() -> None:
     batches = [answer for answer in answers if "id" not in answer]
     assert [len(each) for each in batches] == [64]
     assert {answer["id"] for answer in answers if "id" in answer} == set(range(count))
+
+
+async def test_many_that_take_long_let_others_in_between() -> None:
+    """Of all clients one request begins in a pass of the event loop; each took its time before."""
+    passes = 0
+    begun: list[int] = []
+
+    async def count() -> None:
+        nonlocal passes
+        while True:
+            passes += 1
+            await trio.lowlevel.checkpoint()
+
+    def note(_params: object, _notify: Notify) -> None:
+        begun.append(passes)
+
+    desk = Desk(note=note)
+    async with (
+        serving(desk.answer) as path,
+        stranger(path) as one,
+        stranger(path) as other,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(count)
+        for client in (one, other):
+            await client.send(*(request("note", number) for number in range(16)))
+        await desk.wait(desk.begun, "note", 32)
+        nursery.cancel_scope.cancel()
+
+    # Within a pass, tasks run in any order: two may begin between two counts.
+    assert max(Counter(begun).values()) <= 2
+
+
+async def test_long_answers_are_not_heaped_up() -> None:
+    """While one waits to be made, the same client's next request waits to be begun."""
+    made: list[weakref.ref[Any]] = []
+    most = 0
+
+    class Long(dict[str, str]):
+        """As dict, but whether it is alive can be seen."""
+
+    def make(_params: object, _notify: Notify) -> object:
+        nonlocal most
+        answer = Long(text="x" * 100_000)
+        made.append(weakref.ref(answer))
+        most = max(most, sum(each() is not None for each in made))
+        return answer
+
+    desk = Desk(make=make)
+    async with serving(desk.answer) as path, stranger(path) as client:
+        await client.send(*(request("make", number) for number in range(16)))
+        answers = [await client.hear() for _ in range(16)]
+
+    assert all(len(answer["result"]["text"]) == 100_000 for answer in answers)
+    assert most <= 3
 
 
 async def test_a_request_can_be_given_up_while_all_are_busy() -> None:
