@@ -4,24 +4,18 @@ Invariant: what a caller can act on becomes a `RequestFailed`; a defect passes a
 server to report. Must not know connections.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codex_actors import ActorError
 from codex_actors.codex import CodexError
 from codex_actors.control.errors import RequestFailed
 from codex_actors.control.handlers import dispatch
-from codex_actors.control.messages import InvalidParams, UnknownMethod, parse_request
+from codex_actors.control.messages import parse_request
 from codex_actors.control.service import Service
-from codex_actors.control.session import Notify
+from codex_actors.control.session import Answer, Notify
 from codex_actors.files import FilesError
 
-__all__ = ["Answer", "answering"]
-
-Answer = Callable[[str, object, Notify], Awaitable[dict[str, Any]]]
-
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
+__all__ = ["answering"]
 
 
 def answering(service: Service) -> Answer:
@@ -29,13 +23,7 @@ def answering(service: Service) -> Answer:
 
     async def answer(method: str, params: object, notify: Notify) -> dict[str, Any]:
         try:
-            request = parse_request(method, params)
-        except UnknownMethod as error:
-            raise RequestFailed(str(error), METHOD_NOT_FOUND, "UnknownMethod") from None
-        except InvalidParams as error:
-            raise RequestFailed(str(error), INVALID_PARAMS, "InvalidParams") from None
-        try:
-            return await dispatch(service, request, notify)
+            return await dispatch(service, parse_request(method, params), notify)
         except RequestFailed:
             raise
         except (ActorError, FilesError, CodexError, OSError, ValueError) as error:

@@ -6,7 +6,7 @@ busy; when the client goes, what it asked for is cancelled. Must not know what i
 """
 
 import select
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, cast, final
 
 import trio
@@ -30,10 +30,10 @@ from codex_actors.control.limits import Limits
 from codex_actors.control.lines import Lines
 from codex_actors.control.notes import Notes
 from codex_actors.control.outbox import Outbox
+from codex_actors.control.session import Answer, Notify
 
-__all__ = ["Answer", "Connection", "Report", "Shared"]
+__all__ = ["Connection", "Report", "Shared"]
 
-Answer = Callable[[str, object, Callable[[dict[str, Any]], None]], Awaitable[object]]
 Report = Callable[[BaseException], None]
 
 CHUNK = 64 * 2**10
@@ -215,9 +215,7 @@ class Connection:
             document = failure(item.id, OperationCancelled.code, why, {"kind": kind})
         return document if item.wants_answer else None
 
-    async def _result(
-        self, item: Incoming, notify: Callable[[dict[str, Any]], None]
-    ) -> dict[str, Any]:
+    async def _result(self, item: Incoming, notify: Notify) -> dict[str, Any]:
         """Have a request carried out; what comes of it, whatever that is, is a document.
 
         Cancellations, KeyboardInterrupt and SystemExit pass, also out of a group.

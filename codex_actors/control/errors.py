@@ -13,6 +13,7 @@ __all__ = [
     "Ambiguous",
     "Busy",
     "ControlError",
+    "InvalidParams",
     "Leaving",
     "NoFiles",
     "NoSupervisor",
@@ -21,6 +22,7 @@ __all__ = [
     "OperationCancelled",
     "RequestFailed",
     "Starting",
+    "UnknownMethod",
     "Unreachable",
 ]
 
@@ -77,6 +79,18 @@ class RequestFailed(ControlError):
         self.code = type(self).code if code is None else code
         self.kind = kind if kind is not None else type(self).__name__
         self.data = dict(data or {})
+
+
+class UnknownMethod(RequestFailed):
+    """There is no such request."""
+
+    code = -32601
+
+
+class InvalidParams(RequestFailed):
+    """The parameters of a request make no sense; the message names the first that does not."""
+
+    code = -32602
 
 
 class Starting(RequestFailed):

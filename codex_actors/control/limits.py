@@ -1,6 +1,8 @@
-"""Owns how much of a supervisor's time and memory its clients may take."""
+"""Owns how much of a supervisor's time and memory its clients may take. Pure."""
 
 from attrs import frozen
+
+from codex_actors.control.jsonrpc import MAX_REQUEST
 
 __all__ = ["Limits"]
 
@@ -21,7 +23,7 @@ class Limits:
     """
 
     clients: int = 128
-    line: int = 2**20
+    line: int = MAX_REQUEST
     in_flight: int = 16
     waiting: int = 64
     outbox: int = 2048

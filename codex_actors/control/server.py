@@ -12,11 +12,12 @@ from typing import final
 
 import trio
 
-from codex_actors.control.connection import Answer, Connection, Shared
+from codex_actors.control.connection import Connection, Shared
 from codex_actors.control.errors import Busy
 from codex_actors.control.jsonrpc import encode, failure
 from codex_actors.control.limits import Limits
 from codex_actors.control.peers import peer_of
+from codex_actors.control.session import Answer
 
 __all__ = ["REFUSED_PEER", "OnError", "serve"]
 

@@ -4,15 +4,18 @@ Invariant: an answer is the same document either way. Must not know which it is.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from codex_actors.control.messages import Request
 
-__all__ = ["Notify", "Session"]
+__all__ = ["Answer", "Notify", "Session"]
 
 Notify = Callable[[dict[str, Any]], None]
 """Tells whoever asked something about it: at once, without waiting, without raising."""
+
+Answer = Callable[[str, object, Notify], Awaitable[object]]
+"""Answers a request, given its method, its parameters and whom to notify, with a JSON document."""
 
 
 class Session(Protocol):

@@ -8,13 +8,11 @@ from typing import Any
 
 from attrs import fields
 
-from codex_actors.control.errors import RequestFailed
+from codex_actors.control.errors import InvalidParams
 from codex_actors.control.messages import TargetChoice
 from codex_actors.files import CodexTarget, DirectoryTarget, OpenAITarget
 
 __all__ = ["KINDS", "target_of", "wrong_options"]
-
-INVALID_PARAMS = -32602
 
 # What each kind of target can be told, by the names of `TargetChoice`.
 KINDS = {
@@ -35,12 +33,12 @@ def target_of(choice: TargetChoice) -> DirectoryTarget | OpenAITarget | CodexTar
     """Return the target that was chosen.
 
     Raises:
-        RequestFailed: There is none of that kind, or it has no such option.
+        InvalidParams: There is none of that kind, or it has no such option.
         TargetLimitExceeded, InvalidConfig: An option is outside of what it takes.
     """
     wrong = wrong_options(choice)
     if wrong:
-        raise _refused(f"a target {choice.kind!r} has no {', '.join(wrong)}")
+        raise InvalidParams(f"a target {choice.kind!r} has no {', '.join(wrong)}")
     match choice.kind:
         case "openai":
             return _openai(choice)
@@ -49,10 +47,10 @@ def target_of(choice: TargetChoice) -> DirectoryTarget | OpenAITarget | CodexTar
         case "directory" if choice.path is not None:
             return DirectoryTarget(choice.path)
         case "directory":
-            raise _refused("params.target.path: say which directory")
+            raise InvalidParams("params.target.path: say which directory")
         case _:
             kinds = ", ".join(sorted(KINDS))
-            raise _refused(f"params.target.kind: give one of {kinds}, not {choice.kind!r}")
+            raise InvalidParams(f"params.target.kind: give one of {kinds}, not {choice.kind!r}")
 
 
 def wrong_options(choice: TargetChoice) -> tuple[str, ...]:
@@ -77,7 +75,3 @@ def _openai(choice: TargetChoice) -> OpenAITarget:
         project=choice.project,
         **chosen,
     )
-
-
-def _refused(message: str) -> RequestFailed:
-    return RequestFailed(message, INVALID_PARAMS, "InvalidParams")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 import trio.lowlevel
-from wire_support import Ask, Desk, Notify, serving, short_folder
+from wire_support import Ask, Desk, serving, short_folder
 
 from codex_actors.control.client import Client, open_client
 from codex_actors.control.errors import NotFound, NotRunning, RequestFailed, Unreachable
 from codex_actors.control.limits import Limits
+from codex_actors.control.session import Notify
 
 if TYPE_CHECKING:
     from codex_actors.control.session import Session

@@ -15,9 +15,10 @@ import trio
 import trio.lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_support import Desk, Notify, request, serving, stranger
+from wire_support import Desk, request, serving, stranger
 
 from codex_actors.control.limits import Limits
+from codex_actors.control.session import Notify
 
 GARBAGE = [
     b"\0" * 1000,

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_actors.control import messages
+from codex_actors.control.errors import InvalidParams, UnknownMethod
 from codex_actors.control.handlers import HANDLERS
 from codex_actors.control.messages import (
     Exec,
-    InvalidParams,
     Stage,
     TargetChoice,
-    UnknownMethod,
     Upload,
     methods,
     parse_request,

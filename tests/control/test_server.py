@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import trio
-from wire_support import Desk, Notify, request, serving, short_folder, stranger
+from wire_support import Desk, request, serving, short_folder, stranger
 
 from codex_actors.control.claim import claim_address
 from codex_actors.control.errors import NotFound, RequestFailed
 from codex_actors.control.limits import Limits
 from codex_actors.control.server import serve
+from codex_actors.control.session import Notify
 
 
 def raising(error: BaseException) -> Any:

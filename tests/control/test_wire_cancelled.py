@@ -5,9 +5,10 @@ from typing import Any
 
 import trio
 import trio.lowlevel
-from wire_support import Ask, Desk, Notify, serving, stranger
+from wire_support import Ask, Desk, serving, stranger
 
 from codex_actors.control.client import open_client
+from codex_actors.control.session import Notify
 
 
 class After(trio.abc.Instrument):

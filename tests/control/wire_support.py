@@ -12,16 +12,14 @@ import trio
 from attrs import frozen
 
 from codex_actors.control.claim import claim_address
-from codex_actors.control.connection import Answer
 from codex_actors.control.limits import Limits
 from codex_actors.control.lines import Lines, LineTooLong
 from codex_actors.control.messages import Request
 from codex_actors.control.server import serve
+from codex_actors.control.session import Answer, Notify
 
 PATIENCE = 20.0
 """Seconds after which a test has failed."""
-
-Notify = Callable[[dict[str, Any]], None]
 
 
 @frozen(kw_only=True)

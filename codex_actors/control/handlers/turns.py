@@ -14,7 +14,7 @@ from codex_actors.codex import Event, ThreadOptions, TurnResult, open_exec_turn
 from codex_actors.codex.events import event_to_dict
 from codex_actors.codex.result import turn_result
 from codex_actors.control import messages
-from codex_actors.control.errors import RequestFailed
+from codex_actors.control.errors import InvalidParams
 from codex_actors.control.service import Service
 from codex_actors.control.session import Notify
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from codex_actors.codex.options import Sandbox
 
 __all__ = ["exec_"]
-
-INVALID_PARAMS = -32602
 
 
 async def exec_(service: Service, request: messages.Exec, notify: Notify) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def _options(request: messages.Exec) -> ThreadOptions:
             codex_path=request.codex,
         )
     except (ValueError, TypeError) as error:
-        raise RequestFailed(str(error), INVALID_PARAMS, "InvalidParams") from None
+        raise InvalidParams(str(error)) from None
 
 
 def _document(result: TurnResult) -> dict[str, Any]:

@@ -6,7 +6,8 @@ raises `InvalidParams`, which names the field. Pure; must not know sockets, tree
 
 from typing import Any, cast
 
-from codex_actors.control.messages.base import InvalidParams, Request, structure
+from codex_actors.control.errors import InvalidParams, UnknownMethod
+from codex_actors.control.messages.base import Request, structure
 from codex_actors.control.messages.files import (
     Cleanup,
     Exec,
@@ -45,7 +46,6 @@ __all__ = [
     "Events",
     "Exec",
     "Hello",
-    "InvalidParams",
     "ListStaged",
     "Metrics",
     "Remove",
@@ -60,16 +60,11 @@ __all__ = [
     "StopChild",
     "TargetChoice",
     "Tree",
-    "UnknownMethod",
     "Upload",
     "Verify",
     "methods",
     "parse_request",
 ]
-
-
-class UnknownMethod(Exception):
-    """There is no such request."""
 
 
 REQUESTS: dict[str, type[Request]] = {

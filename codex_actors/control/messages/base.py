@@ -10,16 +10,14 @@ from typing import Any, ClassVar, TypeVar, cast
 from attrs import frozen
 from cattrs import ClassValidationError, Converter, transform_error
 
-__all__ = ["InvalidParams", "Request", "structure"]
+from codex_actors.control.errors import InvalidParams
+
+__all__ = ["Request", "structure"]
 
 INFINITY = "infinity"
 _INFINITIES = {INFINITY: math.inf, f"-{INFINITY}": -math.inf}  # the handlers refuse the second
 
 R = TypeVar("R", bound="Request")
-
-
-class InvalidParams(Exception):
-    """The parameters of a request make no sense; the message names the first that does not."""
 
 
 @frozen(kw_only=True)

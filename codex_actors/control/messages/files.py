@@ -5,7 +5,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from codex_actors.control.messages.base import InvalidParams, Request
+from codex_actors.control.errors import InvalidParams
+from codex_actors.control.messages.base import Request
 
 __all__ = [
     "Cleanup",

@@ -17,8 +17,8 @@ from codex_actors import (
     SupervisorStopping,
     supervise,
 )
-from codex_actors.control.connection import Answer
 from codex_actors.control.server import serve
+from codex_actors.control.session import Answer
 from codex_actors.telemetry.levels import Level
 from codex_actors.telemetry.log import Log
 
