@@ -38,20 +38,20 @@ class Output:
     async def until(self, text: str) -> str:
         """Wait for a line that has a text in it; return that line."""
         with trio.fail_after(PATIENCE):
-            while True:
-                for line in self.lines:
-                    if text in line:
-                        return line
-                assert not self._ended, f"it ended without {text!r}: {self.text}"
-                async with self._news:
+            async with self._news:  # held while looking, so that nothing is told in between
+                while True:
+                    for line in self.lines:
+                        if text in line:
+                            return line
+                    assert not self._ended, f"it ended without {text!r}: {self.text}"
                     await self._news.wait()
 
     async def line(self, number: int) -> str:
         """Wait for a line, counted from 0; return it."""
         with trio.fail_after(PATIENCE):
-            while len(self.lines) <= number:
-                assert not self._ended, f"it ended without line {number}: {self.text}"
-                async with self._news:
+            async with self._news:
+                while len(self.lines) <= number:
+                    assert not self._ended, f"it ended without line {number}: {self.text}"
                     await self._news.wait()
         return self.lines[number]
 

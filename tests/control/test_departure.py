@@ -1,6 +1,7 @@
 """The carrying out of the end, on the clock and in memory."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -45,7 +46,11 @@ class _Scene:
         self.operations = Operations()
         log = Log(self.lines.append, clock=lambda: 0.0)
         self.departure = ProcessDeparture(
-            self.operations, 10.0, Countdown(log, None), self.manners.append
+            self.operations,
+            10.0,
+            Countdown(log, None),
+            grace=4.0,
+            on_change=self.manners.append,
         )
         self.ended_at = 0.0
 
@@ -178,6 +183,34 @@ async def test_a_second_drain_can_only_shorten_the_time(autojump_clock: Clock) -
     await scene.run(body)
 
     assert scene.ended_at == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(("cleanup", "ended_at"), [(3.0, 3.0), (60.0, 4.0)])
+@pytest.mark.parametrize("manner", [Manner.SHUT_DOWN, Manner.CANCEL])
+async def test_cleanup_of_operations_has_the_tree_for_the_grace(
+    autojump_clock: Clock, manner: Manner, cleanup: float, ended_at: float
+) -> None:
+    """What they undo takes actors; what takes longer than the grace is not waited for."""
+    scene = _Scene()
+    stopped_at: list[float] = []
+
+    async def body(nursery: trio.Nursery, supervisor: Any) -> None:
+        async def operate() -> None:
+            with suppress(OperationCancelled), scene.operations.admit("upload", "a.txt"):
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    with trio.move_on_after(cleanup, shield=True):
+                        await supervisor.wait_stopped()
+                    stopped_at.append(trio.current_time())
+
+        nursery.start_soon(operate)
+        await trio.testing.wait_all_tasks_blocked()
+        (scene.departure.shutdown if manner is Manner.SHUT_DOWN else scene.departure.cancel)()
+
+    await scene.run(body)
+
+    assert stopped_at == [pytest.approx(ended_at)]
 
 
 async def _swallow(call: Callable[..., Awaitable[object]], message: Work) -> None:

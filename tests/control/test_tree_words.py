@@ -89,3 +89,15 @@ def test_two_of_a_name() -> None:
         load_trees(["shop.trees:IDLE", "idle=shop.trees:make"])
     with pytest.raises(TreeError, match="files is given twice"):
         load_trees(["files", "files"])
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is imported from there, and what needs nothing from there is found."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    trees = load_trees(["files", f"{_MODULE}:IDLE"])
+
+    assert [tree.id for tree in trees] == ["files", "idle"]

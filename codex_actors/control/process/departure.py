@@ -18,8 +18,6 @@ from codex_actors.control.process.leaving import Leaving, Manner
 __all__ = ["ProcessDeparture"]
 
 _WORDS = {Manner.DRAIN: "draining", Manner.SHUT_DOWN: "shutting down", Manner.CANCEL: "cancelling"}
-# How long operations that were cancelled may clean up before the tree they use is stopped.
-_CLEANUP = 5.0
 
 
 @final
@@ -34,6 +32,8 @@ class ProcessDeparture:
         operations: What clients have under way.
         timeout: Seconds for everything, before it is cancelled.
         countdown: Who is told.
+        grace: Seconds for the cleanup of operations that were cancelled, before the tree that they
+            use is stopped.
         on_change: Called with each manner that is harsher than the one before.
     """
 
@@ -42,6 +42,8 @@ class ProcessDeparture:
         operations: Operations,
         timeout: float,
         countdown: Countdown,
+        *,
+        grace: float,
         on_change: Callable[[Manner], object] = lambda _manner: None,
     ) -> None:
         self.cancelling = trio.CancelScope()
@@ -49,6 +51,7 @@ class ProcessDeparture:
         self._operations = operations
         self._timeout = timeout
         self._countdown = countdown
+        self._grace = grace
         self._on_change = on_change
         self._due = math.inf
         self._wished = trio.Event()
@@ -107,7 +110,7 @@ class ProcessDeparture:
                     self._countdown.overdue(_WORDS[manner], self._timeout)
                     self.cancel()
             # First those who use the tree: what they undo takes actors that are still there.
-            with trio.move_on_after(_CLEANUP):
+            with trio.move_on_after(self._grace):
                 await self._operations.wait_empty()
             self.cancelling.cancel()
 
@@ -134,7 +137,7 @@ class ProcessDeparture:
             await supervisor.ref.drain()
         else:
             self._operations.cancel_all()
-            with trio.move_on_after(_CLEANUP):
+            with trio.move_on_after(self._grace):
                 await self._operations.wait_empty()
             await supervisor.stop()
 

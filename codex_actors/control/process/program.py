@@ -59,7 +59,7 @@ class Plan:
         files: Settings of the tree of the files; None when it is not among them.
         address: Where clients reach the process.
         drain_timeout: Seconds for the end, before it is cancelled.
-        cancel_grace: Seconds for cleanup then.
+        cancel_grace: Seconds for cleanup then: of operations, then of the trees.
         once: End as soon as the trees are up.
         environ: Where a service manager says that it is there.
     """
@@ -148,7 +148,11 @@ class _Program:
             root=self._root.name,
         )
         departure = self._departure = ProcessDeparture(
-            self._service.operations, plan.drain_timeout, self._countdown, self._leaves
+            self._service.operations,
+            plan.drain_timeout,
+            self._countdown,
+            grace=plan.cancel_grace,
+            on_change=self._leaves,
         )
         self._service.departure = departure
         failure: BaseException | None = None

@@ -57,7 +57,7 @@ class ServiceManager:
         micros = environ.get("WATCHDOG_USEC", "")
         # Variables for another process are inherited by this one.
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and micros.isdecimal():
-            watchdog = int(micros) / 1e6 or math.inf
+            watchdog = float(micros) / 1e6 or math.inf  # as an int it may be too large
         return cls(environ.get("NOTIFY_SOCKET") or None, watchdog, on_error)
 
     async def ready(self, status: str) -> None:

@@ -190,6 +190,9 @@ def _nearest_module(name: str) -> str:
 def _make_cwd_importable() -> None:
     """As `python -m` does it; an installed script has its own folder in that place."""
     if not sys.flags.safe_path and "" not in sys.path:
-        cwd = os.getcwd()  # noqa: PTH109 - sys.path has strings
+        try:
+            cwd = os.getcwd()  # noqa: PTH109 - sys.path has strings
+        except FileNotFoundError:
+            return  # it is gone: nothing can be imported from there
         if cwd not in sys.path:
             sys.path.insert(0, cwd)
