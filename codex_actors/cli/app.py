@@ -32,7 +32,8 @@ _BY_SIGNAL = 128
 app = App(
     name="codex-actors",
     help="Stage files and attach them to codex turns, supervised: nothing is lost or leaked.\n\n"
-    "codex-actors COMMAND --help tells more about a command.",
+    "codex-actors COMMAND --help tells more about a command; without one it is run.\n\n"
+    "TIME is seconds, or 90s, 5m, 12h, 7d, inf; SIZE is bytes, or 500K, 10MiB, 2G.",
     version=lambda: version("codex-actors"),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
@@ -86,7 +87,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         result = app(_with_command(given), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
-        print_error(error if isinstance(error, SettingsError) else f"{error}; see --help")
+        print_error(_usage_text(error))
         return _USAGE
     except Terminated as error:
         print_error(error)
@@ -129,6 +130,17 @@ def _open_missing_streams() -> None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
+
+
+def _usage_text(error: CycloptsError | UsageError) -> str:
+    """What was asked wrongly, and where it is told how to ask."""
+    if isinstance(error, SettingsError):
+        return str(error)
+    if isinstance(error, CycloptsError):
+        from codex_actors.cli.usage import usage_text  # noqa: PLC0415 - see `_exit_code`
+
+        return f"{usage_text(error)}; see --help"
+    return f"{error}; see --help"
 
 
 def _print_failure(error: Exception) -> None:

@@ -1,12 +1,16 @@
 """The verb `config show`: every setting, and where its value comes from."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.output import print_json, print_table
 from codex_actors.cli.settings import SETTINGS
+
+_TIMES = (("h", 3600), ("m", 60), ("s", 1))
+_SIZES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1))
 
 
 def show(*, common: Common = NO_OPTIONS) -> int:
@@ -29,28 +33,41 @@ def show(*, common: Common = NO_OPTIONS) -> int:
         return 0
     print_table(
         ("KEY", "VALUE", "SOURCE"),
-        [(key, _shown(value), settings.sources[key]) for key, value in values.items()],
+        [(key, _shown(key, value), settings.sources[key]) for key, value in values.items()],
         "",
     )
     return 0
 
 
 def _plain(key: str, value: object) -> object:
-    """A value as JSON has it; what is without end is the text "inf", as one would set it."""
+    """A value as JSON has it; what is without end is the text "infinity"."""
     if isinstance(value, Path):
         return str(value)
     unlimited = value is None and key.startswith("max_")
-    return "inf" if unlimited or value == math.inf else value
+    return "infinity" if unlimited or value == math.inf else value
 
 
-def _shown(value: object) -> str:
+def _shown(key: str, value: object) -> str:
     """A value as one would set it."""
     match value:
         case None:
             return "-"
+        case "infinity":
+            return "inf"
         case float():
-            return f"{value:g}s"
+            return _in_largest(value, _TIMES)
+        case int() if key == "max_bytes":
+            return _in_largest(value, _SIZES)
         case tuple():
             return " ".join(cast("tuple[str, ...]", value))
         case _:
             return str(value)
+
+
+def _in_largest(value: float, units: Sequence[tuple[str, int]]) -> str:
+    """A value in the largest unit that it is a whole number of, or in the smallest."""
+    for unit, length in units:
+        if value and value % length == 0:
+            return f"{value / length:.0f}{unit}"
+    unit, _ = units[-1]
+    return f"{value:g}{unit}"

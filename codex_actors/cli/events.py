@@ -51,7 +51,7 @@ def events(
     elif answer["events"]:
         print_lines(line for event in answer["events"] for line in event_lines(event))
     else:
-        print_lines([Text("nothing has happened")])
+        print_lines([Text("nothing of that kind" if kind else "nothing has happened")])
     return 0
 
 

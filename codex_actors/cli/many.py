@@ -63,7 +63,7 @@ def report(failures: Iterable[Failure]) -> None:
     for failure in failures:
         unreachable = isinstance(failure.error, Unreachable)
         if not (unreachable and told):
-            print_failure(failure.error)
+            print_failure(failure.error, what=None if unreachable else failure.what)
         told = told or unreachable
 
 

@@ -123,9 +123,15 @@ def notice(text: str) -> None:
         print_error(text)
 
 
-def print_failure(error: BaseException) -> None:
-    """Print an error as one line on stderr; with -v what caused it, with -vv where."""
-    print_error(error)
+def print_failure(error: BaseException, *, what: str | None = None) -> None:
+    """Print an error as one line on stderr; with -v what caused it, with -vv where.
+
+    Args:
+        error: what went wrong.
+        what: with which of several things; said first if the error does not name it.
+    """
+    named = what is None or what in str(error)
+    print_error(error if named else f"{what}: {error}")
     if _look.verbose >= _WHERE:
         sys.stderr.write(visible("".join(traceback.format_exception(error))))
     elif _look.verbose:

@@ -62,7 +62,7 @@ def _process(process: dict[str, Any]) -> Iterator[Text]:
     began = datetime.now(UTC) - timedelta(seconds=process["uptime"])
     yield from _facts(
         {
-            "Up": f"{duration(process['uptime'])}, since {began.astimezone():%Y-%m-%d %H:%M:%S}",
+            "Up": f"{duration(process['uptime'])}, since {began:%Y-%m-%d %H:%M:%S} UTC",
             "Pid": process["pid"],
             "Trees": ", ".join(process["trees"]),
             "Socket": process["socket"],
@@ -78,7 +78,7 @@ def _process(process: dict[str, Any]) -> Iterator[Text]:
 
 def _actor(answer: dict[str, Any]) -> Iterator[Text]:
     (actor, *below) = actors_of(answer["actor"], answer["root"])
-    yield _head(actor["state"], one_line(actor["name"]), f"{actor['kind']}, {actor['state']}")
+    yield _head(actor["state"], one_line(actor["name"]), f"a {actor['kind']}, {actor['state']}")
     capacity = actor["mailbox_capacity"]
     uptime, in_hand = actor["uptime"], actor["in_hand"]
     takes = capacity is not None

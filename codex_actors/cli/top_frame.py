@@ -81,11 +81,11 @@ def screen(frame: Document, width: int | None = None, height: int | None = None)
 
 def _head(frame: Document) -> Iterator[Text]:
     process, actors = frame["process"], frame["actors"]
-    clock = datetime.fromisoformat(frame["time"]).astimezone()
+    clock = datetime.fromisoformat(frame["time"])
     state = Text(process["state"], style=style_of(process["state"]))
     yield (
         Text(f"codex-actors {one_line(process['version'])}", style="bold")
-        + Text(f" - {clock:%H:%M:%S} up {duration(process['uptime'])}, pid {process['pid']}, ")
+        + Text(f" - {clock:%H:%M:%S} UTC, up {duration(process['uptime'])}, pid {process['pid']}, ")
         + state
     )
     counts: Document = process["actors"] or {"total": 0, "restarts": 0, "states": {}}

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from attrs import evolve
 from cyclopts import Parameter, Token
@@ -47,7 +47,7 @@ def upload(
     to: Annotated[str, Parameter(metavar="TARGET")] = "openai",
     name: Annotated[str | None, Parameter(metavar="NAME")] = None,
     content_type: Annotated[str | None, Parameter(metavar="TYPE")] = None,
-    verify: Literal["quick", "full"] = "quick",
+    verify: bool = False,
     detach: bool = False,
     attempts: Count | None = None,
     timeout: Seconds | None = None,
@@ -74,7 +74,7 @@ def upload(
     content_type
         Its media type, if it should not be guessed.
     verify
-        full reads a staged file again; quick only if it was touched. [default: quick]
+        Read what is staged again even if it looks unchanged.
     detach
         Do not wait: a supervisor goes on with it, and status shows it.
     attempts
@@ -121,7 +121,7 @@ def upload(
         target=destination(to, options, os.environ),
         attempts=attempts,
         timeout=timeout,
-        verify=verify,
+        verify="full" if verify else "quick",
         detach=detach,
     )
 

@@ -55,7 +55,7 @@ VERBS = (
 
         The exit code is 0 when it runs, 3 when it does not, 4 when it does not answer.
         """,
-        "[NAME] [OPTIONS]",
+        "[OPTIONS] [NAME]",
     ),
     Verb(
         "ps",
@@ -65,14 +65,14 @@ VERBS = (
 
         On a terminal what does not fit is cut off; in a pipe it is whole.
         """,
-        "[NAME] [OPTIONS]",
+        "[OPTIONS] [NAME]",
     ),
     Verb(
         "pstree",
         "codex_actors.cli.pstree:pstree",
         _SUPERVISOR,
         "Draw the tree of actors.",
-        "[NAME] [OPTIONS]",
+        "[OPTIONS] [NAME]",
     ),
     Verb(
         "top",
@@ -103,7 +103,7 @@ VERBS = (
         That counts towards no restart intensity, and starts an actor that was stopped, too. Once
         begun it goes on, whether somebody waits or not.
         """,
-        "NAME [OPTIONS]",
+        "[OPTIONS] NAME",
     ),
     Verb(
         "stop",
@@ -114,14 +114,14 @@ VERBS = (
         It finishes the message in hand. One that is stopped already is left so. A child of a
         dynamic supervisor, and a temporary one, is forgotten.
         """,
-        "NAME [OPTIONS]",
+        "[OPTIONS] NAME",
     ),
     Verb(
         "start",
         "codex_actors.cli.start:start",
         _SUPERVISOR,
         "Start an actor that was stopped.",
-        "NAME [OPTIONS]",
+        "[OPTIONS] NAME",
     ),
     Verb(
         "cancel",
@@ -131,7 +131,7 @@ VERBS = (
 
         `status` shows the operations and their numbers.
         """,
-        "OPERATION [OPTIONS]",
+        "[OPTIONS] OPERATION",
     ),
     Verb(
         "drain",
@@ -159,7 +159,7 @@ VERBS = (
 
         It is answered while the supervisor starts or drains, too.
         """,
-        "[NAME] [OPTIONS]",
+        "[OPTIONS] [NAME]",
     ),
     Verb(
         "stage",

@@ -6,7 +6,6 @@ anybody anything.
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len
@@ -42,7 +41,7 @@ _COLUMNS = (
     ">RESTARTS",
     ">MAILBOX",
     ">HANDLED",
-    "IN-HAND",
+    "IN HAND",
     "LAST ERROR",
 )
 _BAR = 20
@@ -134,15 +133,14 @@ def operation_line(operation: Document) -> Text:
         line += Text(f"  {operation['state']}", style=style_of(operation["state"]))
     line += Text(f"  {duration(operation['seconds'])}")
     line += Text(_progress(operation["progress"]) if operation["state"] == "running" else "")
-    if isinstance(operation["outcome"], str):
-        line += Text(f"  {one_line(operation['outcome'])}", style=_ERROR)
+    if operation["error"] is not None:
+        line += Text(f"  {one_line(operation['error'])}", style=_ERROR)
     return line
 
 
 def event_line(event: Document) -> Text:
-    """Return one event with its time, as it is here."""
-    when = datetime.fromisoformat(event["time"]).astimezone()
-    line = Text(f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03}  ", style="dim")
+    """Return one event with its time, in the form of the log and of `--json`."""
+    line = Text(f"{event['time']}  ", style="dim")
     text = one_line(event["text"])
     kind, space, rest = text.partition(" ")
     return line + Text(kind, style=_event_style(event["kind"])) + Text(space + rest)

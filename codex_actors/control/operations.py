@@ -33,7 +33,8 @@ class Operation:
         begun_at: When, by that of the world.
         state: "running", then "done", "failed" or "cancelled".
         progress: How far it is, as a document; empty when it cannot be told.
-        outcome: What came of it: the answer's document, or the error's message.
+        outcome: What came of it, as the answer's document; None until it is done.
+        error: Why it failed or was given up, as one says it.
     """
 
     id: int
@@ -43,7 +44,8 @@ class Operation:
     begun_at: datetime
     state: str = "running"
     progress: dict[str, Any] = field(factory=dict[str, Any])
-    outcome: dict[str, Any] | str | None = None
+    outcome: dict[str, Any] | None = None
+    error: str | None = None
     seconds: float | None = None
     scope: trio.CancelScope = field(factory=trio.CancelScope, repr=False)
 
@@ -59,6 +61,7 @@ class Operation:
             "seconds": round(now - self.begun, 3),
             "progress": self.progress,
             "outcome": self.outcome,
+            "error": self.error,
         }
 
 
@@ -111,7 +114,7 @@ class Operations:
         except Exception as error:
             cancelled = isinstance(error, OperationCancelled)
             operation.state = "cancelled" if cancelled else "failed"
-            operation.outcome = str(error)
+            operation.error = str(error)
             raise
         finally:
             if operation.state == "running":  # the client has gone, or the process goes

@@ -62,13 +62,13 @@ def as_text(record: Record) -> str:
 
 def as_json(record: Record) -> str:
     """Return a line for programs; what the record says of itself comes before its fields."""
-    document = {
-        **record.fields,
+    own = {
         "time": _moment(record.time),
         "level": record.level.name.lower(),
         "event": record.event,
         "message": record.message,
     }
+    document = {**own, **record.fields, **own}  # the order of the first, the values of the last
     if record.traceback:
         document["traceback"] = record.traceback
     return json.dumps(_plain(document)) + "\n"

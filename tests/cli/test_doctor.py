@@ -96,7 +96,7 @@ async def test_what_is_staged_is_counted(tmp_path: Path) -> None:
 
     assert found["staging"] == ("ok", str(command_line.staging), "")
     assert found["manifest"][0] == "ok"
-    assert found["manifest"][1].endswith("whole: 1 attachments, 5 B")
+    assert found["manifest"][1].endswith("whole: 1 attachment, 5 B")
     assert found["users"] == ("ok", "nobody uses it now", "")
     assert found["debris"] == ("ok", "none of dead processes", "")
     assert snapshot(tmp_path) == before

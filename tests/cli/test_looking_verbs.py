@@ -93,7 +93,7 @@ async def test_status_of_an_actor(beside: Supervised) -> None:
     """What it does, and what happened to it lately."""
     text, document, _ = await _both(beside, "status", "crasher")
 
-    assert text.out.splitlines()[0].endswith("crasher is worker, running")
+    assert text.out.splitlines()[0].endswith("crasher is a worker, running")
     assert r"Last error: crash: ValueError: it broke \x1b[31mbadly" in text.out
     assert "child_restarting crasher: restart 1 in the window" in text.out
     assert document["actor"]["path"] == "crasher"
@@ -113,7 +113,7 @@ async def test_events(beside: Supervised) -> None:
     )
     (event,) = document["events"]
     assert (event["kind"], event["path"]) == ("child_exited", "crasher")
-    assert (none.code, none.out) == (0, "nothing has happened\n")
+    assert (none.code, none.out) == (0, "nothing of that kind\n")
 
 
 async def test_dump(beside: Supervised) -> None:

@@ -29,9 +29,9 @@ async def test_config_show(tmp_path: Path) -> None:
     assert header.split() == ["KEY", "VALUE", "SOURCE"]
     assert [row.split()[0] for row in rows] == [setting.key for setting in SETTINGS]
     shown = {row.split()[0]: " ".join(row.split()[1:]) for row in rows}
-    assert shown["max_bytes"] == f"1048576 {path}"
+    assert shown["max_bytes"] == f"1MiB {path}"
     assert shown["trees"] == f"files app:TREE {path}"
-    assert shown["default_ttl"] == "7200s environment CODEX_ACTORS_DEFAULT_TTL"
+    assert shown["default_ttl"] == "2h environment CODEX_ACTORS_DEFAULT_TTL"
     assert shown["max_count"] == "inf default"
     assert shown["socket"] == "- default"
     assert not command_line.staging.exists()
@@ -49,8 +49,8 @@ async def test_config_show_in_json(tmp_path: Path) -> None:
     assert (done.code, done.document["schema"]) == (0, 1)
     assert done.document["config_file"] == str(path)
     settings = done.document["settings"]
-    assert settings["default_ttl"] == {"value": "inf", "source": str(path)}
-    assert settings["max_bytes"] == {"value": "inf", "source": "default"}
+    assert settings["default_ttl"] == {"value": "infinity", "source": str(path)}
+    assert settings["max_bytes"] == {"value": "infinity", "source": "default"}
     assert settings["trees"] == {"value": ["files"], "source": "default"}
     assert settings["staging_dir"] == {
         "value": str(command_line.staging),

@@ -46,6 +46,7 @@ def _process(pid: int = 7, operations: int = 0) -> dict[str, Any]:
                 "seconds": 2.0,
                 "progress": {"acknowledged": 3 * 2**20, "total": 4 * 2**20, "rate": 2**20},
                 "outcome": None,
+                "error": None,
             }
             for number in range(1, operations + 1)
         ],

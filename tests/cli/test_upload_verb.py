@@ -235,7 +235,7 @@ async def test_a_detached_upload_goes_on_without_its_client(tmp_path: Path) -> N
         ended = {each["operation"]: each for each in status.document["ended"]}
         assert ended[numbers["a.bin"]]["outcome"]["file_id"] in server.files
         assert ended[numbers["folder"]]["state"] == "failed"
-        assert "folder" in ended[numbers["folder"]]["outcome"]
+        assert "folder" in ended[numbers["folder"]]["error"]
         assert at.running is not None
         assert "warning" in await at.running.err.until("codex.operation.failed")
         told = await at.ask("upload", "a.bin", "--detach")

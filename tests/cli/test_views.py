@@ -29,6 +29,7 @@ _OPERATION: dict[str, Any] = {
     "seconds": 1.0,
     "progress": {},
     "outcome": None,
+    "error": None,
 }
 _EVENT = {
     "time": "2026-01-02T03:04:05.678Z",
@@ -71,7 +72,7 @@ def test_a_narrow_table(width: int) -> None:
         ),
         ({"progress": {"acknowledged": 512, "total": 0}}, "   12  upload a b.bin  1.0s  512 B"),
         ({"state": "done", "outcome": {"x": 1}}, "   12  upload a b.bin  done  1.0s"),
-        ({"state": "failed", "outcome": "no\x07"}, r"   12  upload a b.bin  failed  1.0s  no\x07"),
+        ({"state": "failed", "error": "no\x07"}, r"   12  upload a b.bin  failed  1.0s  no\x07"),
     ],
 )
 def test_operations(changed: dict[str, Any], text: str) -> None:
@@ -80,11 +81,10 @@ def test_operations(changed: dict[str, Any], text: str) -> None:
 
 
 def test_events() -> None:
-    """With the time of here; what was missed stands before."""
+    """With the time in the form of the log; what was missed stands before."""
     line = event_line(_EVENT).plain
     missed, after = event_lines({**_EVENT, "missed": 3})
 
-    assert line[4] == "-"
-    assert line.endswith(r".678  child_exited a: \x9b")
+    assert line == r"2026-01-02T03:04:05.678Z  child_exited a: \x9b"
     assert missed.plain == "(3 events were missed here: this was read too slowly)"
     assert after.plain == line

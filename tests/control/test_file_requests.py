@@ -37,7 +37,7 @@ async def test_what_cannot_be_staged_is_a_failed_operation(tmp_path: Path) -> No
 
         (operation,) = desk.service.operations.ended()
         assert operation.state == "failed"
-        assert "missing" in str(operation.outcome)
+        assert "missing" in str(operation.error)
 
 
 async def test_remove_does_not_guess_nor_pull_away(tmp_path: Path) -> None:

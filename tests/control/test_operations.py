@@ -36,7 +36,7 @@ async def test_a_failure_is_remembered_with_its_reason() -> None:
         raise ValueError("broken")
 
     (ended,) = operations.ended()
-    assert (ended.state, ended.outcome) == ("failed", "broken")
+    assert (ended.state, ended.error) == ("failed", "broken")
 
 
 async def test_cancel_ends_it_with_an_error_of_its_own() -> None:

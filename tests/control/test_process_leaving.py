@@ -48,6 +48,7 @@ async def test_the_first_signal_drains(tmp_path: Path, number: signal.Signals, c
         "worker ended: shutdown",
     ]
     assert f"{number.name} received" in running.err.text
+    assert running.err.lines[-1].endswith(f"ended, exit code {code}")
 
 
 async def test_the_second_signal_cancels(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ async def test_a_detached_upload_that_fails_harms_nobody(tmp_path: Path) -> None
         errors = {record["metadata"]["operation"]: record["metadata"] for record in records}
         kinds = {number: about["error"] for number, about in errors.items()}
         assert kinds == {1: UploadRejected.__name__, 2: SourceNotFound.__name__}
-        assert [operation.outcome for operation in sorted(ended, key=lambda one: one.id)] == [
+        assert [operation.error for operation in sorted(ended, key=lambda one: one.id)] == [
             errors[number]["reason"] for number in (1, 2)
         ]
         assert_no_secret(desk)

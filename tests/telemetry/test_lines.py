@@ -34,7 +34,7 @@ def test_a_line_for_people() -> None:
 
 
 def test_a_line_for_programs() -> None:
-    """One document; what JSON has no word for is text."""
+    """One document, what it is about first; what JSON has no word for is text."""
     line = as_json(
         _record(path=Path("/x"), rate=math.inf, pair=(1, None), level="forged", nan=math.nan)
     )
@@ -49,6 +49,7 @@ def test_a_line_for_programs() -> None:
         "pair": [1, None],
         "nan": "nan",
     }
+    assert list(json.loads(line))[:4] == ["time", "level", "event", "message"]
 
 
 @given(st.text(), st.text())

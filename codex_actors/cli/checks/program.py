@@ -58,7 +58,7 @@ def check_config(settings: Settings) -> Iterator[Finding]:
     """Give the file of settings; one that cannot be used has been told by then."""
     path = settings.config_file
     count = sum(source != "default" for source in settings.sources.values())
-    told = f"{count} settings are not the default: see config show" if count else "all defaults"
+    told = f"{count} not the default: see config show" if count else "all defaults"
     yield ok("settings", f"{path or 'no config file'}; {told}")
 
 

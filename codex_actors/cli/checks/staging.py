@@ -123,7 +123,8 @@ def check_manifest(settings: Settings) -> Iterator[Finding]:
         )
         yield ok(
             name,
-            f"version {state.version}{age}, whole: {state.attachments:,} attachments,"
+            f"version {state.version}{age}, whole: {state.attachments:,}"
+            f" {'attachment' if state.attachments == 1 else 'attachments'},"
             f" {human_bytes(state.blob_bytes)}",
         )
 

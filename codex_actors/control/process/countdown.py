@@ -38,7 +38,7 @@ class Countdown:
         self._seconds = 0
         limit = "" if math.isinf(left) else f": at most {left:.3g} s"
         message = f"{what}{limit}{_names(waiting)}"
-        self._log.say(Level.INFO, what, message, seconds_left=left, waiting_for=waiting)
+        self._say(what, message, left, waiting)
 
     def tick(self, what: str, left: float, waiting: Sequence[str]) -> None:
         """A second has passed."""
@@ -48,12 +48,16 @@ class Countdown:
         if self._show is not None:
             self._show(message[:_STATUS_WIDTH])
         elif self._seconds % _EVERY == 0:
-            self._log.say(Level.INFO, what, message, seconds_left=left, waiting_for=waiting)
+            self._say(what, message, left, waiting)
 
     def overdue(self, what: str, timeout: float) -> None:
         """The time is over: what follows is told by `begin`."""
         message = f"{what}: not done within {timeout:g} s"
         self._log.say(Level.WARNING, "overdue", message, timeout=timeout)
+
+    def _say(self, what: str, message: str, left: float, waiting: Sequence[str]) -> None:
+        event = what.replace(" ", "_")
+        self._log.say(Level.INFO, event, message, seconds_left=round(left, 3), waiting_for=waiting)
 
     def end(self) -> None:
         """All is gone."""

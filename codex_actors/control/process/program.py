@@ -169,7 +169,9 @@ class _Program:
         self._countdown.end()
         if failure is not None:
             raise failure
-        return departure.leaving.exit_code
+        code = departure.leaving.exit_code
+        self._log.say(Level.INFO, "ended", f"ended, exit code {code}", exit_code=code)
+        return code
 
     async def _hold(self, files: PreparedFiles | None) -> None:
         """Hold what nobody else may have meanwhile."""
