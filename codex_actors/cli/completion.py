@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from codex_actors.cli.common import NO_OPTIONS, Common
+from codex_actors.cli.output import print_json
 from codex_actors.cli.verbs import FAMILIES
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -30,7 +31,11 @@ def completion(
         Which shell it is for.
     """
     common.apply()
-    print(completion_script(shell), end="")  # noqa: T201 - the script is the output
+    script = completion_script(shell)
+    if common.as_json:
+        print_json({"shell": shell, "script": script})
+    else:
+        print(script, end="")  # noqa: T201 - the script is the output
     return 0
 
 

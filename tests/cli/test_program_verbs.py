@@ -191,6 +191,17 @@ async def test_completion_in_fish(tmp_path: Path) -> None:
         assert offered == [completed]
 
 
+async def test_completion_for_programs(tmp_path: Path) -> None:
+    """The same script, in a document."""
+    command_line = CommandLine(tmp_path)
+    plain = await command_line.run("completion", "fish")
+
+    done = await command_line.run("completion", "fish", "--json")
+
+    assert (done.code, done.document["shell"]) == (0, "fish")
+    assert done.document["script"] == plain.out
+
+
 async def completion_folder(command_line: CommandLine, shell: str) -> None:
     """Print the script, and make what can be completed."""
     done = await command_line.run("completion", shell)

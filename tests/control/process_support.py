@@ -101,6 +101,9 @@ class Launcher:
         self.directory = directory
         self.staging = self.command_line.staging
         self.socket = directory / "s"
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            # Tests under nohup; what they start would ignore it, too.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """What it sees; nobody but the test manages it."""
