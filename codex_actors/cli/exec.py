@@ -15,6 +15,7 @@ from codex_actors.cli.errors import UsageError, visible
 from codex_actors.cli.executable import codex_executable
 from codex_actors.cli.following import follow, json_line
 from codex_actors.cli.output import print_json, status
+from codex_actors.cli.paths import path_for_others
 from codex_actors.cli.session import with_session
 from codex_actors.codex import ThreadOptions
 from codex_actors.control.messages import Exec
@@ -94,8 +95,8 @@ def exec_(
 
     message = Exec(
         prompt=prompt,
-        attach=tuple(str(path.absolute()) for path in attach or []),
-        cwd=str((cd or Path()).absolute()),
+        attach=tuple(path_for_others(path) for path in attach or []),
+        cwd=path_for_others(cd or Path()),
         model=model,
         sandbox=sandbox,
         config=overrides,

@@ -15,6 +15,7 @@ from codex_actors.cli.common import NO_OPTIONS, Common, Seconds
 from codex_actors.cli.errors import UsageError
 from codex_actors.cli.many import Failure, documents, each, exit_code, report
 from codex_actors.cli.output import print_attachments, print_json, status
+from codex_actors.cli.paths import path_for_others
 from codex_actors.cli.session import PATIENCE, with_session
 from codex_actors.cli.settings import Settings
 from codex_actors.control.messages import Hello, Stage
@@ -79,9 +80,12 @@ def stage(
     settings = common.load()
 
     def message(file: str) -> Stage:
+        absolute = Path(file).absolute()
+        path = path_for_others(absolute)
         return Stage(
-            path=str(Path(file).absolute()),
-            name=name,
+            path=path,
+            # What was found behind a name of this process's own is called by that all the same.
+            name=name if name is not None or path == str(absolute) else absolute.name,
             ttl=math.inf if persist and ttl is None else ttl,
             persist=persist,
             content_type=content_type,

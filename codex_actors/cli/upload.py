@@ -13,6 +13,7 @@ from codex_actors.cli.destination import destination
 from codex_actors.cli.errors import UsageError
 from codex_actors.cli.many import Failure, documents, each, exit_code, report
 from codex_actors.cli.output import human_bytes, notice, print_json, print_table
+from codex_actors.cli.paths import path_for_others
 from codex_actors.cli.session import with_session
 from codex_actors.cli.units import parse_bytes
 from codex_actors.cli.upload_display import Display, open_display
@@ -160,7 +161,10 @@ def _check_retry(attempts: int | None, timeout: float | None) -> None:
 def _message(template: Upload, what: str) -> Upload:
     """A file that is there is meant, else what is staged under that name."""
     if os.path.lexists(what):
-        return evolve(template, path=str(Path(what).absolute()))
+        absolute = Path(what).absolute()
+        path = path_for_others(absolute)
+        name = template.name if path == str(absolute) else template.name or absolute.name
+        return evolve(template, path=path, name=name)
     return evolve(template, path=None, what=what)
 
 

@@ -72,6 +72,34 @@ async def test_stdin_is_staged(tmp_path: Path, mode: str) -> None:
         assert (metrics["total_count"], metrics["partial_files"]) == (1, 0)
 
 
+async def test_a_path_means_what_it_means_to_who_asks(tmp_path: Path, mode: str) -> None:
+    """`/dev/stdin` is the file that this command line has there, and never the supervisor's."""
+    (tmp_path / "mine.txt").write_text("mine")
+    nameless = tmp_path / "nameless"
+    nameless.write_text("nameless")
+    async with asking(mode, tmp_path) as at:
+        command = [sys.executable, "-m", "codex_actors", "stage", "--json"]
+        names: list[str] = []
+        contents: list[str] = []
+        for opened, path in (("mine.txt", "/dev/stdin"), ("nameless", "/dev/fd/0")):
+            with (tmp_path / opened).open() as stdin:
+                if opened == "nameless":
+                    nameless.unlink()
+                done = await trio.run_process(
+                    [*command, path],
+                    stdin=stdin,
+                    capture_stdout=True,
+                    cwd=tmp_path,
+                    env=at.environment(),
+                )
+            (attachment,) = json.loads(done.stdout)["attachments"]
+            names.append(attachment["name"])
+            contents.append(Path(attachment["path"]).read_text())
+
+    assert names == ["stdin", "0"]
+    assert contents == ["mine", "nameless"]
+
+
 async def test_uploads_to_a_directory(tmp_path: Path, mode: str) -> None:
     """Of files and of what is staged; what is there is not sent again."""
     (tmp_path / "a.txt").write_text("alpha")
