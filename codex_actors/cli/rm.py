@@ -40,7 +40,7 @@ def rm(
     nothing = (none, [Failure(what, not_found(what)) for what in whats])
     removed, failures = with_session(common.load(), work, empty=nothing)
     if common.as_json:
-        print_json({"removed": removed, "errors": documents(failures)})
+        print_json({"attachments": removed, "errors": documents(failures)})
     elif removed:
         print_attachments(map(attachment_from_dict, removed), "")
     report(failures)

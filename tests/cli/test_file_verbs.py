@@ -199,7 +199,7 @@ async def test_removing(tmp_path: Path, mode: str) -> None:
         assert (would.document["dry_run"], would.document["count"]) == (True, 1)
         assert "freed 5 B in 1" in cleaned.out
         assert removed.code == 5
-        assert [each["name"] for each in removed.document["removed"]] == ["a"]
+        assert [each["name"] for each in removed.document["attachments"]] == ["a"]
         assert [each["kind"] for each in removed.document["errors"]] == ["NotFound"]
         assert (refused.code, refused.out) == (2, "")
         assert "1 attachment (4 B)" in refused.err
