@@ -41,8 +41,8 @@ CHUNK = 64 * 2**10
 FAREWELL = 0.5
 # Seconds between looks whether a client is still there whose requests are left unread.
 LOOK = 0.5
-
-_HANG_UP: int = getattr(select, "POLLRDHUP", 0)  # POLLHUP needs no asking
+# Seconds between looks at one that sends no more.
+GLANCE = 0.05
 
 
 @frozen
@@ -113,7 +113,6 @@ class Connection:
         Cancelled, or closed, it cancels what is under way and sends what is answered already, for
         half a second at most.
         """
-        patience = FAREWELL
         async with trio.open_nursery() as writing:
             writing.start_soon(self._write)
             try:
@@ -121,14 +120,14 @@ class Connection:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._start, nursery)
                         await self._read()
-                        patience = 0.0
+                        await self._finish()
                         nursery.cancel_scope.cancel()
             finally:
                 self._outbox.close()
-                self._writing.deadline = trio.current_time() + patience
+                self._writing.deadline = trio.current_time() + FAREWELL
 
     async def _read(self) -> None:
-        """Take in what is asked, until the client is gone."""
+        """Take in what is asked, until the client sends no more."""
         lines = Lines(self._limits.line)
         while data := await self._receive():
             for line in lines.feed(data):
@@ -150,9 +149,24 @@ class Connection:
         while self._backlog.is_full:
             with trio.move_on_after(LOOK) as patience:
                 await self._backlog.wait_taken()
-            if patience.cancelled_caught and _has_hung_up(self._stream.socket.fileno()):
+            if patience.cancelled_caught and self._has_gone():
                 return False
         return True
+
+    async def _finish(self) -> None:
+        """Answer what is asked already, as long as the client has closed its sending end only.
+
+        That is how `echo ... | nc -U` asks.
+        """
+        while not self.is_idle and not self._has_gone():
+            # That it closes the other end, too, wakes nobody: the stream is readable already.
+            await trio.sleep(GLANCE)  # noqa: ASYNC110 - see above
+
+    def _has_gone(self) -> bool:
+        """Tell whether the other end is closed both ways, whatever is still unread."""
+        poll = select.poll()
+        poll.register(self._stream.socket.fileno(), 0)  # POLLHUP needs no asking
+        return bool(poll.poll(0))
 
     async def _start(self, nursery: trio.Nursery) -> None:
         """Have what waits worked on, as far as there is room."""
@@ -292,10 +306,3 @@ def _only(error: Exception) -> Exception:
         return error
     members = cast("ExceptionGroup[Exception]", error).exceptions
     return _only(members[0]) if len(members) == 1 else cast("Exception", error)
-
-
-def _has_hung_up(descriptor: int) -> bool:
-    """Tell whether the other end is closed, whatever is still unread."""
-    poll = select.poll()
-    poll.register(descriptor, _HANG_UP)
-    return bool(poll.poll(0))

@@ -296,7 +296,7 @@ async def test_an_id_belongs_to_one_request_at_a_time() -> None:
     assert "result" in free
 
 
-@pytest.mark.parametrize("how", ["close", "half", "unread"])
+@pytest.mark.parametrize("how", ["close", "unread"])
 @pytest.mark.parametrize("asked", [1, 16, 40, 2000])
 async def test_what_a_client_that_goes_has_asked_for_is_cancelled(how: str, asked: int) -> None:
     """Soon, also while it has asked for so much that nothing more is read."""
@@ -306,14 +306,43 @@ async def test_what_a_client_that_goes_has_asked_for_is_cancelled(how: str, aske
         if how == "unread":
             await client.send(request("echo", "x"))
         await desk.wait(desk.begun, "wait", min(asked, 16))
-        if how == "half":
-            await client.stream.send_eof()
-        else:
-            await client.stream.aclose()
+        await client.stream.aclose()
 
         await desk.wait(desk.cancelled, "wait", min(asked, 16))
 
     assert desk.begun["wait"] == min(asked, 16)
+
+
+@pytest.mark.parametrize("asked", [1, 200])
+async def test_who_sends_no_more_is_answered(asked: int) -> None:
+    """As in `echo ... | nc -U`: only then the server closes."""
+
+    async def slow(_params: object, _notify: object) -> str:
+        await trio.testing.wait_all_tasks_blocked()
+        return "done"
+
+    async with serving(Desk(slow=slow).answer) as path, stranger(path) as client:
+        await client.send(*(request("slow", number) for number in range(asked)))
+        await client.stream.send_eof()
+
+        answers = [await client.hear() for _ in range(asked)]
+        end = await client.hear()
+
+    assert sorted(answer["id"] for answer in answers) == list(range(asked))
+    assert end is None
+
+
+async def test_who_sends_no_more_and_then_goes_is_cancelled() -> None:
+    """The request has nobody left to be answered to."""
+    desk = Desk()
+    async with serving(desk.answer) as path, stranger(path) as client:
+        await client.send(request("wait", 1))
+        await client.stream.send_eof()
+        await desk.wait(desk.begun, "wait")
+
+        await client.stream.aclose()
+
+        await desk.wait(desk.cancelled, "wait")
 
 
 async def test_what_is_answered_when_the_server_ends_is_sent() -> None:
