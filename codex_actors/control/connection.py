@@ -158,9 +158,9 @@ class Connection:
 
         That is how `echo ... | nc -U` asks.
         """
-        while not self.is_idle and not self._has_gone():
-            # That it closes the other end, too, wakes nobody: the stream is readable already.
-            await trio.sleep(GLANCE)  # noqa: ASYNC110 - see above
+        # That it closes the other end, too, wakes nobody: the stream is readable already.
+        while not self.is_idle and not self._has_gone():  # noqa: ASYNC110 - so it is looked at
+            await trio.sleep(GLANCE)
 
     def _has_gone(self) -> bool:
         """Tell whether the other end is closed both ways, whatever is still unread."""
