@@ -8,13 +8,12 @@ from rich.text import Text
 
 from codex_actors.cli.common import Common, Seconds
 from codex_actors.cli.errors import UsageError, print_error
-from codex_actors.cli.output import print_json, status
+from codex_actors.cli.output import print_json, print_lines, status
 from codex_actors.cli.session import with_supervisor
-from codex_actors.cli.views import print_lines, style_of
-from codex_actors.control.messages import Request
+from codex_actors.cli.views import style_of
+from codex_actors.control.messages import RestartChild, StartChild, StopChild
 from codex_actors.control.session import Session
-from codex_actors.telemetry.text import one_line
-from codex_actors.telemetry.tree_text import duration
+from codex_actors.telemetry.text import duration, one_line
 
 Name = Annotated[str, Parameter(name="NAME", help="The actor, as `ps` shows it.")]
 Timeout = Annotated[
@@ -23,7 +22,9 @@ Timeout = Annotated[
 TIMEOUT = 60.0
 
 
-def administer(verb: str, request: Request, timeout: float, common: Common) -> int:
+def administer(
+    verb: str, request: StopChild | StartChild | RestartChild, timeout: float, common: Common
+) -> int:
     """Have something done to a child, and tell what has come of it; blocks.
 
     Args:
@@ -41,7 +42,7 @@ def administer(verb: str, request: Request, timeout: float, common: Common) -> i
         return None
 
     settings = common.load()
-    name = one_line(getattr(request, "path", ""))
+    name = one_line(request.path)
     with status(f"{verb} {name}"):
         answer = with_supervisor(settings, work)
     if answer is None:

@@ -1,9 +1,4 @@
-"""The application: its verbs, and what its exit codes mean.
-
-0 it worked; 1 it did not, and stderr says why and what to do; 2 it was asked wrongly;
-3 no supervisor runs; 4 one does, but does not answer; 5 a part of it worked; 75 another one lives;
-130 it was interrupted, 143 and 129 it was terminated or hung up on; cleanup has run then.
-"""
+"""The application: its verbs, and which exit code an error is."""
 
 import os
 import sys
@@ -14,20 +9,12 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
+from codex_actors.cli import exit_codes
 from codex_actors.cli.errors import SettingsError, Terminated, UsageError, print_error
 from codex_actors.cli.verbs import FAMILIES, GROUPS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_OK = 0
-_FAILED = 1
-_USAGE = 2
-_NOT_RUNNING = 3
-_UNREACHABLE = 4
-_HELD = 75
-_INTERRUPTED = 130
-_BY_SIGNAL = 128
 
 app = App(
     name="codex-actors",
@@ -88,24 +75,24 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
         print_error(_usage_text(error))
-        return _USAGE
+        return exit_codes.USAGE
     except Terminated as error:
         print_error(error)
-        return _BY_SIGNAL + error.number
+        return exit_codes.BY_SIGNAL + error.number
     except KeyboardInterrupt:
         print_error("interrupted; nothing is left half-done")
-        return _INTERRUPTED
+        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`| head`): nobody is left to tell, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
+        return exit_codes.FAILED
     except Exception as error:
         code = _exit_code(error)
         if code is None:
             raise
         _print_failure(error)
         return code
-    return result if isinstance(result, int) else _OK
+    return result if isinstance(result, int) else exit_codes.OK
 
 
 def _with_command(given: list[str]) -> list[str]:
@@ -165,12 +152,12 @@ def _exit_code(error: Exception) -> int | None:
 
     match error:
         case NotRunning():
-            return _NOT_RUNNING
+            return exit_codes.NOT_RUNNING
         case Unreachable():
-            return _UNREACHABLE
+            return exit_codes.UNREACHABLE
         case AddressHeld():
-            return _HELD
+            return exit_codes.HELD
         case ControlError() | ActorError() | FilesError() | CodexError() | OSError():
-            return _FAILED
+            return exit_codes.FAILED
         case _:
             return None

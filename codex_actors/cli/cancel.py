@@ -6,8 +6,8 @@ from cyclopts import Parameter
 
 from codex_actors.cli.asking import ask
 from codex_actors.cli.common import NO_OPTIONS, Common
-from codex_actors.cli.output import print_json
-from codex_actors.cli.views import operation_line, print_lines
+from codex_actors.cli.output import print_json, print_lines
+from codex_actors.cli.views import operation_line
 from codex_actors.control.messages import Cancel
 
 

@@ -12,8 +12,9 @@ from attrs import frozen
 from cyclopts import Group, Parameter, Token
 
 from codex_actors.cli import output
-from codex_actors.cli.errors import UsageError, visible
+from codex_actors.cli.errors import UsageError
 from codex_actors.cli.units import parse_seconds
+from codex_actors.telemetry.text import visible
 
 if TYPE_CHECKING:
     from codex_actors.cli.settings import LogLevel, Settings
@@ -109,6 +110,12 @@ class Common:
 NO_OPTIONS = Common()
 
 
+def at_terminal() -> bool:
+    """Tell whether somebody is there who could answer a question."""
+    # A closed stdin is None.
+    return bool(sys.stdin) and sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def confirm(question: str, *, yes: bool) -> bool:
     """Ask on the terminal whether to go on; blocks, so call it before anything runs.
 
@@ -121,8 +128,7 @@ def confirm(question: str, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    # A closed stdin is None.
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not at_terminal():
         raise UsageError(f"{question} There is no terminal to answer at: pass --yes to go on")
     sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()

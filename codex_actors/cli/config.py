@@ -1,16 +1,14 @@
 """The verb `config show`: every setting, and where its value comes from."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from codex_actors.cli.common import NO_OPTIONS, Common
-from codex_actors.cli.output import print_json, print_table
+from codex_actors.cli.output import print_json
 from codex_actors.cli.settings import SETTINGS
-
-_TIMES = (("h", 3600), ("m", 60), ("s", 1))
-_SIZES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1))
+from codex_actors.cli.tables import print_table
+from codex_actors.cli.units import format_bytes, format_seconds
 
 
 def show(*, common: Common = NO_OPTIONS) -> int:
@@ -34,7 +32,6 @@ def show(*, common: Common = NO_OPTIONS) -> int:
     print_table(
         ("KEY", "VALUE", "SOURCE"),
         [(key, _shown(key, value), settings.sources[key]) for key, value in values.items()],
-        "",
     )
     return 0
 
@@ -55,19 +52,10 @@ def _shown(key: str, value: object) -> str:
         case "infinity":
             return "inf"
         case float():
-            return _in_largest(value, _TIMES)
+            return format_seconds(value)
         case int() if key == "max_bytes":
-            return _in_largest(value, _SIZES)
+            return format_bytes(value)
         case tuple():
             return " ".join(cast("tuple[str, ...]", value))
         case _:
             return str(value)
-
-
-def _in_largest(value: float, units: Sequence[tuple[str, int]]) -> str:
-    """A value in the largest unit that it is a whole number of, or in the smallest."""
-    for unit, length in units:
-        if value and value % length == 0:
-            return f"{value / length:.0f}{unit}"
-    unit, _ = units[-1]
-    return f"{value:g}{unit}"

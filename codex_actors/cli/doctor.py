@@ -9,8 +9,9 @@ from rich.text import Text
 from codex_actors.cli.checks import program, staging, supervisor
 from codex_actors.cli.checks.finding import Finding, Status, carry_out, fail
 from codex_actors.cli.common import NO_OPTIONS, Common
-from codex_actors.cli.errors import SettingsError, visible
+from codex_actors.cli.errors import SettingsError
 from codex_actors.cli.output import console, print_json
+from codex_actors.telemetry.text import visible
 
 _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 

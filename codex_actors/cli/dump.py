@@ -8,8 +8,7 @@ from rich.text import Text
 
 from codex_actors.cli.asking import ask
 from codex_actors.cli.common import NO_OPTIONS, Common
-from codex_actors.cli.output import print_json
-from codex_actors.cli.views import print_lines, stdout_encoding
+from codex_actors.cli.output import print_json, print_lines, stdout_encoding
 from codex_actors.control.messages import Dump
 from codex_actors.telemetry.text import one_line
 from codex_actors.telemetry.tree_text import can_draw

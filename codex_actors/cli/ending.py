@@ -9,13 +9,11 @@ from attrs import define
 from rich.text import Text
 
 from codex_actors.cli.common import Common
-from codex_actors.cli.output import is_live, notice, print_json, status
+from codex_actors.cli.output import is_live, notice, print_json, print_lines, status
 from codex_actors.cli.session import PATIENCE, Connect, with_connections
-from codex_actors.cli.views import print_lines
 from codex_actors.control.errors import NotRunning, RequestFailed, Unreachable
 from codex_actors.control.messages import Hello, Request, Status
-from codex_actors.telemetry.text import one_line
-from codex_actors.telemetry.tree_text import duration
+from codex_actors.telemetry.text import duration, one_line
 
 _LOOK_EVERY = 0.25
 _TELL_EVERY = 5.0

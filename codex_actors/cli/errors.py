@@ -3,9 +3,9 @@
 import signal
 import sys
 
-from codex_actors.telemetry.text import one_line, visible
+from codex_actors.telemetry.text import one_line
 
-__all__ = ["SettingsError", "Terminated", "UsageError", "print_error", "visible"]
+__all__ = ["SettingsError", "Terminated", "UsageError", "print_error"]
 
 
 class UsageError(Exception):

@@ -9,10 +9,10 @@ from codex_actors.cli.asking import ask
 from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.errors import UsageError
 from codex_actors.cli.following import follow, json_line, styled
-from codex_actors.cli.output import notice, print_json
+from codex_actors.cli.output import notice, print_json, print_lines
 from codex_actors.cli.session import with_supervisor
 from codex_actors.cli.settings import Settings
-from codex_actors.cli.views import event_lines, print_lines
+from codex_actors.cli.views import event_lines
 from codex_actors.control.errors import Unreachable
 from codex_actors.control.messages import Events
 from codex_actors.control.session import Session

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from codex_actors.cli.common import NO_OPTIONS, Common, Executable, Seconds
-from codex_actors.cli.errors import UsageError, visible
+from codex_actors.cli.errors import UsageError
 from codex_actors.cli.executable import codex_executable
 from codex_actors.cli.following import follow, json_line
 from codex_actors.cli.output import print_json, status
@@ -20,6 +20,7 @@ from codex_actors.cli.session import with_session
 from codex_actors.codex import ThreadOptions
 from codex_actors.control.messages import Exec
 from codex_actors.control.session import Session
+from codex_actors.telemetry.text import visible
 
 _NEWLINE = "\n"
 

@@ -65,21 +65,21 @@ async def follow(session: Session, request: Request, form: Callable[[Note], str]
         BrokenPipeError: nobody reads any more.
         Unreachable, RequestFailed: as `Session.request`.
     """
-    backlog = _Backlog()
+    unwritten = _Unwritten()
     outcome: list[dict[str, Any] | Exception] = []
 
     async def listen() -> None:
         try:
-            outcome.append(await session.request(request, on_note=backlog.add))
+            outcome.append(await session.request(request, on_note=unwritten.add))
         except Exception as error:  # noqa: BLE001 - raised again, out of the nursery
             outcome.append(error)
-        backlog.end()
+        unwritten.end()
 
     failure: OSError | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listen)
         try:
-            while notes := await backlog.take():
+            while notes := await unwritten.take():
                 await write_out("".join(map(form, notes)))
         except OSError as error:
             failure = error
@@ -93,7 +93,7 @@ async def follow(session: Session, request: Request, form: Callable[[Note], str]
 
 
 @final
-class _Backlog:
+class _Unwritten:
     """What has been told and is not written yet: bounded, what is too much is counted."""
 
     def __init__(self) -> None:

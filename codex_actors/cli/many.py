@@ -7,6 +7,7 @@ import trio
 from attrs import frozen
 
 from codex_actors import ActorError
+from codex_actors.cli.exit_codes import FAILED, OK, PARTIAL, UNREACHABLE
 from codex_actors.cli.output import print_failure
 from codex_actors.codex import CodexError
 from codex_actors.control.errors import ControlError, RequestFailed, Unreachable
@@ -16,7 +17,6 @@ T = TypeVar("T")
 
 # A supervisor works on 16 requests of one client; the rest is room for what steers them.
 AT_A_TIME = 8
-ALL, NONE, UNREACHABLE, SOME = 0, 1, 4, 5
 
 
 @frozen
@@ -77,5 +77,5 @@ def exit_code(done: Sequence[object], failures: Sequence[Failure]) -> int:
     if any(isinstance(failure.error, Unreachable) for failure in failures):
         return UNREACHABLE
     if not failures:
-        return ALL
-    return SOME if done else NONE
+        return OK
+    return PARTIAL if done else FAILED

@@ -6,8 +6,8 @@ from cyclopts import Parameter
 
 from codex_actors.cli.asking import ask
 from codex_actors.cli.common import NO_OPTIONS, Common
-from codex_actors.cli.output import print_json
-from codex_actors.cli.views import picture, print_lines, stdout_encoding
+from codex_actors.cli.output import print_json, print_lines, stdout_encoding
+from codex_actors.cli.views import picture
 from codex_actors.control.messages import Tree
 
 

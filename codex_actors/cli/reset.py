@@ -1,12 +1,12 @@
 """The verb `reset`: remove everything that is staged."""
 
-from typing import Any
-
-from codex_actors.cli.cleanup import complain, print_removed
+from codex_actors.cli.asking import ask_files
+from codex_actors.cli.attachments import complain, print_removed
 from codex_actors.cli.common import NO_OPTIONS, Common, Yes, confirm
-from codex_actors.cli.output import human_bytes, notice, print_json
+from codex_actors.cli.output import notice, print_json
 from codex_actors.cli.session import PATIENCE, with_session
 from codex_actors.cli.settings import Settings
+from codex_actors.cli.units import human_bytes
 from codex_actors.control.messages import Hello, Metrics, Reset
 from codex_actors.control.session import Session
 from codex_actors.files import CleanupReport
@@ -20,15 +20,11 @@ def reset(*, force: bool = False, yes: Yes = False, common: Common = NO_OPTIONS)
     force
         Also what is in use, by a turn or an upload.
     """
-
-    async def work(session: Session) -> dict[str, Any]:
-        return await session.request(Reset(force=force))
-
     settings = common.load()
     if not yes and not confirm(_question(settings), yes=False):
         notice("nothing was removed")
         return 1
-    answer = with_session(settings, work, empty=CleanupReport().to_dict())
+    answer = ask_files(settings, Reset(force=force), empty=CleanupReport().to_dict())
     if common.as_json:
         print_json(answer)
     else:

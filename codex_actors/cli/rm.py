@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from codex_actors.cli.attachments import print_attachments
 from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.many import Failure, documents, each, exit_code, report
-from codex_actors.cli.output import print_attachments, print_json
+from codex_actors.cli.output import print_json
 from codex_actors.cli.session import with_session
 from codex_actors.control.choosing import not_found
 from codex_actors.control.messages import Remove
 from codex_actors.control.session import Session
-from codex_actors.files.model import attachment_from_dict
 
 
 def rm(
@@ -42,6 +42,6 @@ def rm(
     if common.as_json:
         print_json({"attachments": removed, "errors": documents(failures)})
     elif removed:
-        print_attachments(map(attachment_from_dict, removed), "")
+        print_attachments(removed)
     report(failures)
     return exit_code(removed, failures)

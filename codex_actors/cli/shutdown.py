@@ -1,11 +1,10 @@
 """The verb `shutdown`: end the supervisor without waiting for operations."""
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from codex_actors.cli.common import NO_OPTIONS, Common, Yes, confirm
+from codex_actors.cli.common import NO_OPTIONS, Common, Yes, at_terminal, confirm
 from codex_actors.cli.ending import end
 from codex_actors.cli.output import notice
 from codex_actors.control.messages import Shutdown
@@ -29,8 +28,7 @@ def shutdown(
     no_wait
         Return when the supervisor has begun.
     """
-    at_terminal = bool(sys.stdin) and sys.stdin.isatty() and sys.stderr.isatty()
-    if now and at_terminal:
+    if now and at_terminal():
         common.load()
         if not confirm(_QUESTION, yes=yes):
             notice("nothing was done")

@@ -11,17 +11,17 @@ import attrs
 import trio
 from cyclopts import Parameter, Token
 
+from codex_actors.cli.attachments import print_attachments
 from codex_actors.cli.common import NO_OPTIONS, Common, Seconds
 from codex_actors.cli.errors import UsageError
 from codex_actors.cli.many import Failure, documents, each, exit_code, report
-from codex_actors.cli.output import print_attachments, print_json, status
+from codex_actors.cli.output import print_json, status
 from codex_actors.cli.paths import path_for_others
 from codex_actors.cli.session import PATIENCE, with_session
 from codex_actors.cli.settings import Settings
 from codex_actors.control.messages import Hello, Stage
 from codex_actors.control.session import Session
 from codex_actors.files import open_files
-from codex_actors.files.model import attachment_from_dict
 
 Document = dict[str, Any]
 
@@ -107,7 +107,7 @@ def stage(
     if common.as_json:
         print_json({"attachments": staged, "errors": documents(failures)})
     elif staged:
-        print_attachments(map(attachment_from_dict, staged), "")
+        print_attachments(staged)
     report(failures)
     return exit_code(staged, failures)
 

@@ -8,20 +8,18 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from codex_actors.cli.common import NO_OPTIONS, Common
-from codex_actors.cli.output import print_json
+from codex_actors.cli.output import print_json, print_lines, stdout_encoding
 from codex_actors.cli.session import PATIENCE, with_supervisor
 from codex_actors.cli.views import (
     actors_of,
     event_line,
     operation_line,
-    print_lines,
-    stdout_encoding,
     style_of,
 )
 from codex_actors.control.messages import Events, Status, Tree
 from codex_actors.control.session import Session
-from codex_actors.telemetry.text import one_line
-from codex_actors.telemetry.tree_text import can_draw, duration
+from codex_actors.telemetry.text import duration, one_line
+from codex_actors.telemetry.tree_text import can_draw
 
 _LATELY = 10
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from codex_actors.cli.following import json_line, styled, write_out
 from codex_actors.cli.output import console, is_live, notice
+from codex_actors.cli.tables import cut
 from codex_actors.cli.top_frame import screen
-from codex_actors.cli.views import cut
 
 _WAITING = "waiting for the supervisor"
 

@@ -9,9 +9,9 @@ from typing import Any, final
 
 from rich.text import Text
 
-from codex_actors.cli.views import actor_table, actors_of, cut, operation_line, style_of
-from codex_actors.telemetry.text import one_line
-from codex_actors.telemetry.tree_text import duration
+from codex_actors.cli.tables import cut
+from codex_actors.cli.views import actor_table, actors_of, operation_line, style_of
+from codex_actors.telemetry.text import duration, one_line, timestamp
 
 Document = dict[str, Any]
 
@@ -52,7 +52,7 @@ class Meter:
         self._pid, self._at = process["pid"], now
         self._handled = {actor["path"]: actor["handled"] for actor in actors}
         return {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": timestamp(datetime.now(UTC)),
             "rate": round(sum(rates), 3) if rates else None,
             "process": process,
             "actors": sorted(actors, key=_idleness),

@@ -12,10 +12,11 @@ from codex_actors.cli.common import NO_OPTIONS, Common, Seconds
 from codex_actors.cli.destination import destination
 from codex_actors.cli.errors import UsageError
 from codex_actors.cli.many import Failure, documents, each, exit_code, report
-from codex_actors.cli.output import human_bytes, notice, print_json, print_table
+from codex_actors.cli.output import notice, print_json
 from codex_actors.cli.paths import path_for_others
 from codex_actors.cli.session import with_session
-from codex_actors.cli.units import parse_bytes
+from codex_actors.cli.tables import print_table
+from codex_actors.cli.units import human_bytes, parse_bytes
 from codex_actors.cli.upload_display import Display, open_display
 from codex_actors.control.errors import NotFound, RequestFailed
 from codex_actors.control.messages import Upload
@@ -210,7 +211,6 @@ def _print_uploaded(done: list[Document], failures: list[Failure], *, as_json: b
                 )
                 for file in done
             ],
-            "",
         )
 
 
@@ -219,5 +219,5 @@ def _print_detached(done: list[Document], failures: list[Failure], *, as_json: b
         print_json({"operations": done, "errors": documents(failures)})
     elif done:
         rows = [(each["what"], str(each["operation"])) for each in done]
-        print_table(("NAME", ">OPERATION"), rows, "")
+        print_table(("NAME", ">OPERATION"), rows)
         notice("`status` shows how far they are, `cancel OPERATION` gives one up")

@@ -11,15 +11,10 @@ from typing import Any, Protocol
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from codex_actors.cli.errors import visible
-from codex_actors.cli.output import (
-    console,
-    human_bytes,
-    human_seconds,
-    is_live,
-    is_quiet,
-    notice,
-)
+from codex_actors.cli.output import console, is_live, is_quiet, notice
+from codex_actors.cli.units import human_bytes
+from codex_actors.cli.views import pace_text
+from codex_actors.telemetry.text import visible
 
 Note = dict[str, Any]
 
@@ -120,12 +115,7 @@ class _Bar:
 
 def sending_text(note: Note) -> str:
     """Say how much was sent of how much, how fast, and how long the rest will take."""
-    text = f"{human_bytes(note['acknowledged'])} of {human_bytes(note['total'])}"
-    if note["rate"]:
-        text += f", {human_bytes(note['rate'])}/s"
-    if note["eta"] is not None:
-        text += f", {human_seconds(note['eta'])} left"
-    return text
+    return f"{human_bytes(note['acknowledged'])} of {human_bytes(note['total'])}{pace_text(note)}"
 
 
 def retry_text(note: Note) -> str:

@@ -2,23 +2,19 @@
 
 from typing import Any
 
+from codex_actors.cli.asking import ask_files
 from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.errors import print_error
 from codex_actors.cli.output import notice, print_json, status
-from codex_actors.cli.session import with_session
 from codex_actors.control.messages import Verify
-from codex_actors.control.session import Session
 from codex_actors.files import VerifyReport
 
 
 def verify(*, common: Common = NO_OPTIONS) -> int:
     """Read everything again."""
-
-    async def work(session: Session) -> dict[str, Any]:
-        with status("reading everything that is staged"):
-            return await session.request(Verify())
-
-    answer = with_session(common.load(), work, empty=VerifyReport().to_dict())
+    settings = common.load()
+    with status("reading everything that is staged"):
+        answer = ask_files(settings, Verify(), empty=VerifyReport().to_dict())
     if common.as_json:
         print_json(answer)
     else:

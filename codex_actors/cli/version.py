@@ -6,7 +6,8 @@ from importlib import metadata
 
 from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.executable import CodexUnusable, codex_executable, codex_version
-from codex_actors.cli.output import print_json, print_table
+from codex_actors.cli.output import print_json
+from codex_actors.cli.tables import print_table
 from codex_actors.codex import CodexNotFound
 
 
@@ -29,5 +30,5 @@ def version(*, common: Common = NO_OPTIONS) -> int:
         print_json({"versions": versions, "codex": codex})
         return 0
     rows = [*versions.items(), ("codex", codex["version"] or f"none: {codex['problem']}")]
-    print_table(("PROGRAM", "VERSION"), rows, "")
+    print_table(("PROGRAM", "VERSION"), rows)
     return 0

@@ -1,25 +1,21 @@
 """How actors, operations and events look: lines of text with styles, for `ps`, `top` and others.
 
-Documents in, as supervisors answer them; lines out, which `print_lines` prints. Nothing here asks
-anybody anything.
+Documents in, as supervisors answer them; lines out. Nothing here asks anybody or prints anything.
 """
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from codex_actors.cli.errors import visible
-from codex_actors.cli.output import console, human_bytes
-from codex_actors.telemetry.text import one_line
-from codex_actors.telemetry.tree_text import duration, tree_rows
+from codex_actors.cli.tables import GAP, NARROWEST, cut, fit, table
+from codex_actors.cli.units import human_bytes
+from codex_actors.telemetry.text import duration, one_line, visible
+from codex_actors.telemetry.tree_text import tree_rows
 
 Document = dict[str, Any]
 
-_GAP = "  "
-_NARROWEST = 12
 _STYLES = {
     "running": "green",
     "starting": "yellow",
@@ -45,6 +41,8 @@ _COLUMNS = (
     "LAST ERROR",
 )
 _BAR = 20
+# This part of a narrow line is for names.
+_SHARE = 3
 
 
 def style_of(state: str) -> str:
@@ -72,40 +70,9 @@ def actor_table(
     """
     columns = (*_COLUMNS[:6], ">MSG/S", *_COLUMNS[6:]) if rates else _COLUMNS
     rows = [_cells(actor, rates=rates) for actor in actors]
-    return table(columns, rows, width)
-
-
-def table(
-    columns: Sequence[str], rows: Sequence[Sequence[Text]], width: int | None = None
-) -> list[Text]:
-    """Return the lines of a table, its head first.
-
-    Args:
-        columns: their titles; what is below one with ">" before it is aligned to the right.
-        rows: the cells.
-        width: cells that there are for a line; the first column gives way, then the last ones.
-    """
-    titles = [Text(column.removeprefix(">"), style="bold") for column in columns]
-    lines = [titles, *rows]
-    widths = [max(line[place].cell_len for line in lines) for place in range(len(columns))]
-    if width is not None:
-        widths[0] = min(widths[0], max(_NARROWEST, width // 3))
-    made: list[Text] = []
-    for line in lines:
-        whole = Text(_GAP).join(
-            _fit(cell, cells, right=column.startswith(">"))
-            for cell, cells, column in zip(line, widths, columns, strict=True)
-        )
-        whole.rstrip()
-        made.append(cut(whole, width))
-    return made
-
-
-def cut(line: Text, width: int | None) -> Text:
-    """Return a line of at most so many cells."""
-    if width is not None:
-        line.truncate(width, overflow="ellipsis")
-    return line
+    # What is cut off at the right is less than a name.
+    narrowest = NARROWEST if width is None else max(NARROWEST, width // _SHARE)
+    return [cut(line, width) for line in table(columns, rows, width, narrowest=narrowest)]
 
 
 def picture(tree: Document, root: str, encoding: str) -> list[Text]:
@@ -115,8 +82,8 @@ def picture(tree: Document, root: str, encoding: str) -> list[Text]:
     state = max(len(row.state) for row in drawn)
     lines: list[Text] = []
     for row in drawn:
-        line = _fit(Text(row.label), label) + Text(_GAP)
-        line += _fit(Text(row.state, style=style_of(row.state)), state) + Text(_GAP)
+        line = fit(Text(row.label), label) + Text(GAP)
+        line += fit(Text(row.state, style=style_of(row.state)), state) + Text(GAP)
         line += Text(row.details)
         if row.error is not None:
             line += Text("; " if row.details else "") + Text(row.error, style=_ERROR)
@@ -138,6 +105,13 @@ def operation_line(operation: Document) -> Text:
     return line
 
 
+def pace_text(progress: Document) -> str:
+    """Return how fast an upload is, and how long the rest will take, after a comma; or nothing."""
+    rate, eta = progress.get("rate"), progress.get("eta")
+    text = f", {human_bytes(rate)}/s" if rate else ""
+    return text if eta is None else f"{text}, {duration(eta)} left"
+
+
 def event_line(event: Document) -> Text:
     """Return one event with its time, in the form of the log and of `--json`."""
     line = Text(f"{event['time']}  ", style="dim")
@@ -153,26 +127,6 @@ def event_lines(event: Document) -> Iterator[Text]:
         what = "1 event was" if missed == 1 else f"{missed} events were"
         yield Text(f"({what} missed here: this was read too slowly)", style="dim")
     yield event_line(event)
-
-
-def print_lines(lines: Iterable[Text]) -> None:
-    """Print lines on stdout, whole."""
-    out = console()
-    for line in lines:
-        if out.color_system is None:
-            sys.stdout.write(f"{line.plain}\n")  # there may be very many
-        else:
-            out.print(line, soft_wrap=True)
-
-
-def stdout_width() -> int | None:
-    """How many cells a line on stdout may have; None when it is no terminal, where any may."""
-    return console().width if sys.stdout.isatty() else None
-
-
-def stdout_encoding() -> str:
-    """How stdout writes text."""
-    return sys.stdout.encoding or "ascii"
 
 
 def _cells(actor: Document, *, rates: bool) -> list[Text]:
@@ -202,14 +156,6 @@ def _capacity(capacity: float | str) -> str:
     return "inf" if isinstance(capacity, str) else f"{capacity:g}"
 
 
-def _fit(text: Text, width: int, *, right: bool = False) -> Text:
-    """A cell in exactly its width, on the side that it belongs to."""
-    cell = text.copy()
-    cell.truncate(width, overflow="ellipsis")
-    padding = Text(" " * (width - cell.cell_len))
-    return padding + cell if right else cell + padding
-
-
 def _progress(progress: Document) -> str:
     """How far an operation is, if that can be told."""
     done, total = progress.get("acknowledged"), progress.get("total")
@@ -222,12 +168,7 @@ def _progress(progress: Document) -> str:
     part = min(1.0, done / total)
     filled = round(part * _BAR)
     bar = "#" * filled + "-" * (_BAR - filled)
-    eta = progress.get("eta")
-    left = f", {duration(eta)} left" if isinstance(eta, int | float) else ""
-    return (
-        f"  [{bar}] {part:.0%} of {human_bytes(total)}, {human_bytes(progress.get('rate') or 0)}/s"
-        f"{left}"
-    )
+    return f"  [{bar}] {part:.0%} of {human_bytes(total)}{pace_text(progress)}"
 
 
 def _event_style(kind: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from codex_actors import Event as TreeEvent
 from codex_actors.files import Event as FileEvent
+from codex_actors.telemetry.text import timestamp
 
 __all__ = ["History", "Record", "matches"]
 
@@ -80,7 +81,7 @@ class History:
 
     def _add(self, kind: str, text: str, data: dict[str, Any]) -> None:
         self._number += 1
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = timestamp(datetime.now(UTC))
         record = {**data, "seq": self._number, "time": now, "kind": kind, "text": text}
         self._records.append(record)
         for follower in tuple(self._followers.values()):

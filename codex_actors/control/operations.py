@@ -15,6 +15,7 @@ import trio
 from attrs import define, field
 
 from codex_actors.control.errors import Leaving, NotFound, OperationCancelled
+from codex_actors.telemetry.text import timestamp
 
 __all__ = ["Operation", "Operations"]
 
@@ -57,7 +58,7 @@ class Operation:
             "kind": self.kind,
             "what": self.what,
             "state": self.state,
-            "begun_at": self.begun_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "begun_at": timestamp(self.begun_at),
             "seconds": round(now - self.begun, 3),
             "progress": self.progress,
             "outcome": self.outcome,

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, cast
 from attrs import field, frozen
 
 from codex_actors.telemetry.levels import Level
-from codex_actors.telemetry.text import one_line, visible
+from codex_actors.telemetry.text import one_line, timestamp, visible
 
 __all__ = ["LogFormat", "Record", "as_json", "as_text", "format_record", "traceback_of"]
 
@@ -83,8 +83,7 @@ def traceback_of(error: BaseException | None) -> str:
 
 
 def _moment(time: float) -> str:
-    moment = datetime.fromtimestamp(time, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp(datetime.fromtimestamp(time, UTC))
 
 
 def _plain(value: object) -> object:

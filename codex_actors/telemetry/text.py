@@ -1,9 +1,15 @@
-"""Owns how text that comes from strangers is shown on one line.
+"""Owns how single values look wherever people or programs read them: strangers' text, times.
 
-Invariant: what comes out can be printed anywhere and steers no terminal. Knows no event.
+Invariant: what comes out can be printed anywhere and steers no terminal. Knows no event. Pure.
 """
 
-__all__ = ["one_line", "visible"]
+from datetime import datetime
+from itertools import pairwise
+
+__all__ = ["duration", "one_line", "timestamp", "visible"]
+
+_SHORT = 10.0
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 def visible(text: str) -> str:
@@ -16,3 +22,24 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """Return it visible, and all blank space in it, line breaks too, as single spaces."""
     return visible(" ".join(text.split()))
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment of UTC for programs: ISO 8601, with milliseconds and a Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people, rounded to its two largest units; "0.4s" while it is short."""
+    if seconds < _SHORT:
+        return f"{max(0.0, seconds):.1f}s"
+    left = round(seconds)
+    for (larger, _), (smaller, _) in pairwise(_UNITS):
+        if left >= larger:
+            left = round(left / smaller) * smaller
+            break
+    for (larger, name), (smaller, part) in pairwise(_UNITS):
+        if left >= larger:
+            whole, rest = divmod(left, larger)
+            return f"{whole}{name}{rest // smaller:02}{part}"
+    return f"{left}s"

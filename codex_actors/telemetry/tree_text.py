@@ -14,16 +14,14 @@ from typing import Any
 
 from attrs import frozen
 
-from codex_actors.telemetry.text import one_line
+from codex_actors.telemetry.text import duration, one_line
 
-__all__ = ["Row", "can_draw", "draw_tree", "duration", "tree_rows"]
+__all__ = ["Row", "can_draw", "draw_tree", "tree_rows"]
 
 _LINES = ("├── ", "└── ", "│   ")
 _ASCII = ("|-- ", "`-- ", "|   ")
 _NOTHING = "    "
 _GAP = "  "
-_SHORT = 10.0
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 @frozen
@@ -74,21 +72,6 @@ def can_draw(encoding: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def duration(seconds: float) -> str:
-    """A time for people, in its two largest units."""
-    if seconds < _SHORT:
-        return f"{max(0.0, seconds):.1f}s"
-    left = round(seconds)
-    for place, (length, unit) in enumerate(_UNITS):
-        if left >= length:
-            whole, rest = divmod(left, length)
-            if place + 1 == len(_UNITS):
-                return f"{whole}{unit}"
-            smaller, name = _UNITS[place + 1]
-            return f"{whole}{unit}{rest // smaller:02}{name}"
-    raise AssertionError("ten seconds are more than one")
 
 
 def _below(

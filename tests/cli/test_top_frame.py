@@ -114,7 +114,7 @@ def test_the_screen() -> None:
 
     lines = [line.plain for line in screen(frame)]
 
-    assert " up 1h01m, pid 7, running" in lines[0]
+    assert " up 1h02m, pid 7, running" in lines[0]
     assert lines[1] == "Actors: 2 total, 2 running; 0 restarts"
     assert lines[2] == "Messages: -/s, 0 waiting, 0 in hand"
     bar = "[###############-----] 75% of 4.0 MiB, 1.0 MiB/s"

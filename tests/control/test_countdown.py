@@ -1,5 +1,6 @@
 """How the end is told: on a terminal, and elsewhere."""
 
+import json
 import math
 from typing import Any
 
@@ -44,6 +45,18 @@ def test_off_a_terminal_there_is_a_line_now_and_then() -> None:
         "draining: not done within 12 s",
         "cancelling, waiting for worker",
     ]
+
+
+def test_programs_read_a_word_for_what_happens() -> None:
+    """As every event's kind it has no blanks, whatever people read."""
+    lines: list[str] = []
+    countdown = Countdown(Log(lines.append, form="json"), None)
+
+    countdown.begin("shutting down", 12.0, [])
+    for second in range(1, 6):
+        countdown.tick("shutting down", 12.0 - second, [])
+
+    assert [json.loads(line)["event"] for line in lines] == ["shutting_down", "shutting_down"]
 
 
 def test_on_a_terminal_one_line_counts() -> None:

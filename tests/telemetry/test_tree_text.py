@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from codex_actors import Snapshot
-from codex_actors.telemetry.tree_text import draw_tree, duration
+from codex_actors.telemetry.text import duration
+from codex_actors.telemetry.tree_text import draw_tree
 
 _QUIET: dict[str, Any] = {
     "kind": "worker",
@@ -94,7 +95,10 @@ def test_a_part_of_a_tree_has_its_own_name() -> None:
         (59.6, "1m00s"),
         (61.0, "1m01s"),
         (3_599.0, "59m59s"),
+        (3_599.6, "1h00m"),
         (3_661.0, "1h01m"),
+        (7_199.0, "2h00m"),
+        (86_399.0, "1d00h"),
         (90_000.0, "1d01h"),
     ],
 )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codex_actors.cli.checks.finding import Finding, fail, ok, warn
-from codex_actors.cli.output import human_bytes
 from codex_actors.cli.settings import Settings
+from codex_actors.cli.units import human_bytes
 from codex_actors.files import FilesError
 from codex_actors.files.inspecting import manifest_state, users_of
 from codex_actors.files.store.directory import check_staging_dir

@@ -55,14 +55,14 @@ class Countdown:
         message = f"{what}: not done within {timeout:g} s"
         self._log.say(Level.WARNING, "overdue", message, timeout=timeout)
 
-    def _say(self, what: str, message: str, left: float, waiting: Sequence[str]) -> None:
-        event = what.replace(" ", "_")
-        self._log.say(Level.INFO, event, message, seconds_left=round(left, 3), waiting_for=waiting)
-
     def end(self) -> None:
         """All is gone."""
         if self._show is not None:
             self._show("")
+
+    def _say(self, what: str, message: str, left: float, waiting: Sequence[str]) -> None:
+        event = what.replace(" ", "_")
+        self._log.say(Level.INFO, event, message, seconds_left=round(left, 3), waiting_for=waiting)
 
 
 def waited_for(snapshot: Mapping[str, Any], name: str) -> list[str]:
