@@ -1,6 +1,7 @@
 """The verb `run`: be the supervisor process."""
 
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from typing import IO, Annotated
@@ -47,6 +48,8 @@ def run(
     log_level
         The least important that is logged. [default: info]
     """
+    # The tree is shown on request while there is one: no reason to die before and after.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     settings = common.load(
         trees=trees,
         drain_timeout=drain_timeout,

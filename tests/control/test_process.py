@@ -194,6 +194,13 @@ async def test_a_tree_that_is_not_there_yet(tmp_path: Path) -> None:
         await running.err.until("there is no tree to show: the supervisor is starting")
 
 
+async def test_a_tree_that_is_not_even_known_yet(tmp_path: Path) -> None:
+    """SIGUSR1 while it is imported: that is not its end."""
+    code, out, _err = await Launcher(tmp_path).run(f"{_T}make_early", "--once")
+
+    assert (code, len(out)) == (0, 1)
+
+
 async def test_a_stderr_that_nobody_reads(tmp_path: Path) -> None:
     """The tree goes on, and the end does not wait for a reader, either."""
     launcher = Launcher(tmp_path)

@@ -103,8 +103,9 @@ async def test_a_cancelled_turn_ends_its_codex(tmp_path: Path) -> None:
         {"sandbox": "none"},
         {"model": ""},
         {"config": {"a": None}},
+        {"config": json.loads('{"a":' * 900 + "1" + "}" * 900)},
     ],
-    ids=str,
+    ids=["sandbox", "model", "value", "depth"],
 )
 async def test_options_that_make_no_sense_are_refused(
     tmp_path: Path, wrong: dict[str, Any]

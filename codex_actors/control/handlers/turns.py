@@ -67,6 +67,8 @@ def _options(request: messages.Exec) -> ThreadOptions:
         )
     except (ValueError, TypeError) as error:
         raise InvalidParams(str(error)) from None
+    except RecursionError:
+        raise InvalidParams("config is nested too deeply") from None
 
 
 def _document(result: TurnResult) -> dict[str, Any]:
