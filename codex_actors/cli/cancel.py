@@ -1,14 +1,15 @@
 """The verb `cancel`: give an operation up."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from codex_actors.cli.asking import ask
 from codex_actors.cli.common import NO_OPTIONS, Common
 from codex_actors.cli.output import print_json, print_lines
-from codex_actors.cli.views import operation_line
 from codex_actors.control.messages import Cancel
+from codex_actors.telemetry.text import one_line
 
 
 def cancel(
@@ -28,5 +29,7 @@ def cancel(
     if common.as_json:
         print_json(answer)
     else:
-        print_lines([operation_line(answer["operation"])])
+        given_up: dict[str, Any] = answer["operation"]
+        what = one_line(f"{given_up['kind']} {given_up['what']}")
+        print_lines([Text(f"operation {given_up['operation']} is given up: {what}")])
     return 0

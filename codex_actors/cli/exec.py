@@ -77,6 +77,8 @@ def exec_(
     """
     if prompt is None:
         raise UsageError(_missing_prompt(attach or []))
+    if attach is not None and not attach:
+        raise UsageError("--attach needs a FILE")
     if timeout is not None and not timeout > 0:
         raise UsageError(f"--timeout {timeout:g}: give more than 0 seconds")
     overrides = _overrides(config or [])

@@ -57,7 +57,7 @@ class Event:
     def __str__(self) -> str:
         """Return one line."""
         pairs = {**self.measurements, **self.metadata}
-        return " ".join([self.name, *(f"{key}={value!r}" for key, value in pairs.items())])
+        return " ".join([self.name, *(f"{key}={_short(value)}" for key, value in pairs.items())])
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -66,6 +66,11 @@ class Event:
             "measurements": dict(self.measurements),
             "metadata": dict(self.metadata),
         }
+
+
+def _short(value: object) -> str:
+    """A value as one reads it; nobody wants the last digits of a duration."""
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 EventHandler = Callable[[Event], object]

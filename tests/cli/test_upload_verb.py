@@ -178,7 +178,9 @@ async def test_another_client_cancels_an_upload(tmp_path: Path) -> None:
 
             cancelled = await at.ask("cancel", str(operation["operation"]))
 
-            assert cancelled.code == 0
+            number = operation["operation"]
+            said = f"operation {number} is given up: upload a.bin\n"
+            assert (cancelled.code, cancelled.out) == (0, said)
             assert await going.wait() == 1
             (error,) = json.loads(going.out.text)["errors"]
             assert error["kind"] == "OperationCancelled"

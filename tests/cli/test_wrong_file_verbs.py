@@ -41,6 +41,8 @@ from codex_actors.cli.output import print_json
         (("upload", "a", "--timeout", "0"), "--timeout"),
         (("upload", "a", "b", "--name", "c"), "--name"),
         (("upload", "a", "--content-type", "text/plain"), "no file 'a'"),
+        (("exec", "hi", "--attach"), "--attach needs a FILE"),
+        (("exec", "hi", "--attach", "--ephemeral"), "--attach needs a FILE"),
         (("exec", "hi", "--config", "a=inf"), "a=inf"),
         (("exec", "hi", "--config", "a=2026-01-01"), "a=2026-01-01"),
     ],

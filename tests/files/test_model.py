@@ -144,6 +144,16 @@ def test_a_handler_that_raises_is_detached_and_told_of() -> None:
     assert told == ["codex.handler.detached", "one", "two"]
 
 
+def test_an_event_is_one_line_that_one_can_read() -> None:
+    """Names in quotes, durations without their last digits."""
+    event = Event("one", {"duration": 0.0037421090091811493, "count": 1}, {"name": "x y"})
+
+    line = str(event)
+
+    assert line == "one duration=0.00374211 count=1 name='x y'"
+    assert event.to_dict()["measurements"]["duration"] == 0.0037421090091811493
+
+
 def test_a_detached_handler_hears_no_more() -> None:
     """Detaching twice does no harm."""
     told: list[str] = []
