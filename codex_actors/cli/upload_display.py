@@ -9,7 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from codex_actors.cli.output import console, is_live, is_quiet, notice
 from codex_actors.cli.units import human_bytes
@@ -17,6 +19,8 @@ from codex_actors.cli.views import pace_text
 from codex_actors.telemetry.text import visible
 
 Note = dict[str, Any]
+
+_WIDE = 72  # a terminal that has room for how much was sent beside a bar
 
 
 class Shown(Protocol):
@@ -43,14 +47,20 @@ def open_display() -> Generator[Display]:
     if is_quiet() or not is_live(sys.stderr):
         yield _Lines()
         return
+    with bars_on(console(stderr=True)) as progress:
+        yield Bars(progress)
+
+
+def bars_on(terminal: Console) -> Progress:
+    """Return what draws bars there; names give way to them, however narrow it is."""
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=max(8, terminal.width // 4))
     columns = (
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=name),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[text]}", markup=False),
     )
-    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-        yield _Bars(progress)
+    return Progress(*columns, console=terminal, transient=True)
 
 
 class _Lines:
@@ -81,13 +91,14 @@ class _Line:
         notice(f"{self._name}: {what}")
 
 
-class _Bars:
+class Bars:
     """A bar for each that is under way."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def begin(self, name: str) -> Shown:
+        """Show one more."""
         task = self._progress.add_task(visible(name), total=None, text="")
         return _Bar(self._progress, task)
 
@@ -103,7 +114,11 @@ class _Bar:
                 self._task,
                 total=note["total"] or 1,  # an empty file is a bar, too
                 completed=note["acknowledged"],
-                text=sending_text(note),
+                text=(
+                    sending_text(note)
+                    if self._progress.console.width >= _WIDE
+                    else pace_text(note).removeprefix(", ")
+                ),
             )
         else:
             text = retry_text(note) if note["state"] == "retry" else note["state"]
