@@ -9,6 +9,8 @@ import enum
 
 from attrs import evolve, frozen
 
+_LONGEST = 2_000
+
 
 class ExitKind(enum.Enum):
     """The four ways to end; `KILLED` and `CRASH` are abnormal."""
@@ -52,13 +54,17 @@ class ExitReason:
 def describe(error: BaseException) -> str:
     """One line for an exception: its type, and its message when it has one.
 
-    A stranger's `__str__` that raises must not break the report of a crash.
+    A stranger's `__str__` that raises must not break the report of a crash; nor does one that
+    holds a whole document fill the memory of those who keep reports.
     """
     name = type(error).__name__
     try:
-        text = " ".join(str(error).split())
+        said = str(error)
     except Exception:  # noqa: BLE001 - any failure means: there is no text
         return name
+    text = " ".join(said[:_LONGEST].split())
+    if len(said) > _LONGEST:
+        text += f" [... {len(said) - _LONGEST:,} more characters]"
     return f"{name}: {text}" if text else name
 
 

@@ -5,6 +5,7 @@ Invariant: `supervisor` and `files` are there from `open` to `close`; who asks o
 """
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +51,9 @@ class Service:
         state: "starting", "running", "draining" or "stopping".
         parting: The state that the tree ended in; "running" when it ended by itself.
         closed: Set when the tree is gone.
+        pid: This process.
+        version: Of this package, as it is running.
+        begun: When the process began, by the clock of Trio.
     """
 
     def __init__(
@@ -73,6 +77,8 @@ class Service:
         self.state = self.parting = "starting"
         self.closed = trio.Event()
         self.pid = os.getpid()
+        # What is installed by the time that somebody asks may be another one; looking takes files.
+        self.version = version("codex-actors")
         self.begun = trio.current_time()
         self._supervisor: Supervisor | DynamicSupervisor | None = None
         self._files: Files | None = None

@@ -1,5 +1,7 @@
 """Requests about the process: status, events, dump, the end."""
 
+import resource
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -53,6 +55,21 @@ async def test_who_is_there_is_told_in_any_state() -> None:
 
     assert (before["state"], before["actors"], before["operations"]) == ("starting", None, [])
     assert (after["state"], after["root"], after["methods"]) == ("stopping", "top", list(methods()))
+
+
+async def test_looking_opens_no_file() -> None:
+    """Nothing blocks the event loop, and it works while the process has no descriptor left."""
+    session = LocalSession(Service())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+
+    try:
+        hello = await session.request(Hello())
+        status = await session.request(Status())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert hello["version"] == status["version"] == version("codex-actors")
 
 
 async def test_status_counts(autojump_clock: MockClock) -> None:

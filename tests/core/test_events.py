@@ -59,6 +59,17 @@ _EVENTS: list[Event] = [
 ]
 
 
+def test_an_error_with_a_whole_document_for_a_message_is_told_in_short() -> None:
+    """Whoever keeps a thousand events of a child that crashes again and again has room for them."""
+    event = ChildExited(path="a", reason=ExitReason(ExitKind.CRASH, ValueError("x" * 5_000_000)))
+
+    told = f"{event} {json.dumps(event.to_dict())}"
+
+    assert len(told) < 10_000
+    assert "4,998,000 more characters" in told
+    assert len(str(event.reason.as_text())) < 5_000
+
+
 @pytest.mark.parametrize("event", _EVENTS, ids=lambda event: str(event.kind))
 def test_every_event_is_text_and_data(event: Event) -> None:
     """Each has a kind, a text of one line that names kind and path, and a JSON document."""

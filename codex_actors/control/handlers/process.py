@@ -2,7 +2,6 @@
 
 import itertools
 from collections import Counter
-from importlib.metadata import version
 from typing import Any
 
 import trio
@@ -107,7 +106,7 @@ def _of(path: str, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _who(service: Service) -> dict[str, Any]:
     staging_dir, socket = service.staging_dir, service.socket
     return {
-        "version": version("codex-actors"),
+        "version": service.version,
         "pid": service.pid,
         "state": service.state,
         "trees": list(service.trees),

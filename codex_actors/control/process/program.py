@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import final
 
@@ -231,7 +230,7 @@ class _Program:
         self._departure.up(supervisor, root.name)
         ready = Ready(
             pid=os.getpid(),
-            version=version("codex-actors"),
+            version=self._service.version,
             trees=self._service.trees,
             staging_dir=self._service.staging_dir,
             socket=self._plan.address,
