@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import IO, Annotated
 
 from cyclopts import Parameter
@@ -83,8 +84,19 @@ def run(
             out.write(ready.as_json() if common.as_json else ready.as_text())
 
         live = is_live(sys.stderr) and settings.log_format == "text" and level <= Level.INFO
+        stack.callback(_drop_unread)
         stack.enter_context(capturing(log, level))
         return run_program(plan, log, on_ready=tell, show=err.show if live else None)
+
+
+def _drop_unread() -> None:
+    """What actors printed, and nobody took, is no failure of the trees."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):  # full, its reader gone; or closed by an actor
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
 
 
 def _flushed_streams() -> tuple[IO[str], IO[str]]:

@@ -119,6 +119,22 @@ class Unable(Actor):
         raise RuntimeError("no such thing")
 
 
+class Chatty(Actor):
+    """Prints something, which waits in a buffer until the end."""
+
+    async def init(self) -> None:
+        """Print it."""
+        print("hello", end="")  # noqa: T201 - what is tested
+
+
+class Rude(Actor):
+    """Closes what belongs to all."""
+
+    async def init(self) -> None:
+        """Close stdout."""
+        sys.stdout.close()
+
+
 class Loud(Actor):
     """Starts children that crash, each with a traceback in the log, and says how it goes on."""
 
@@ -143,6 +159,8 @@ LOGGER = SupervisorSpec([ChildSpec("logger", logger)])
 STUBBORN = SupervisorSpec([ChildSpec("orderly", orderly), ChildSpec("stubborn", stubborn)])
 HESITANT = SupervisorSpec([ChildSpec("hesitant", Hesitant)])
 UNABLE = SupervisorSpec([ChildSpec("unable", Unable)])
+CHATTY = SupervisorSpec([ChildSpec("chatty", Chatty)])
+RUDE = SupervisorSpec([ChildSpec("rude", Rude)])
 LOUD = SupervisorSpec([ChildSpec("crowd", DynamicSupervisorSpec()), ChildSpec("loud", Loud)])
 
 

@@ -236,14 +236,23 @@ async def test_what_actors_log_looks_like_the_rest(tmp_path: Path) -> None:
     assert (said["level"], said["logger"]) == ("info", "shop")
 
 
-@pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
-async def test_streams_that_take_nothing(tmp_path: Path, redirection: str) -> None:
+@pytest.mark.parametrize(
+    ("tree", "redirection"),
+    [
+        ("files", ">&-"),
+        ("files", "<&- >&- 2>&-"),
+        ("files", ">/dev/full 2>/dev/full"),
+        (f"{_T}CHATTY", ">/dev/full"),
+        (f"{_T}RUDE", ""),
+    ],
+)
+async def test_streams_that_take_nothing(tmp_path: Path, tree: str, redirection: str) -> None:
     """Whoever closes them does not want to read: the trees run, and end, all the same."""
     launcher = Launcher(tmp_path)
-    command = " ".join(launcher.arguments("--once"))
+    command = " ".join(launcher.arguments(tree, "--once"))
 
     done = await trio.run_process(
-        ["/bin/sh", "-c", f"exec {command} {redirection}"],
+        ["/bin/sh", "-c", f"unset PYTHONUNBUFFERED; exec {command} {redirection}"],
         cwd=tmp_path,
         env=launcher.environment(),
         stdin=subprocess.DEVNULL,
