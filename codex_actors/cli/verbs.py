@@ -38,7 +38,8 @@ VERBS = (
         """Run the supervisor: trees that other commands ask, until it is told to end.
 
         TREE is files (the default), package.module:TREE, or name=package.module:TREE; several run
-        side by side. One line on stdout says when all is up, what happens is logged on stderr.
+        side by side. One line on stdout says when all is up, what happens is logged on stderr:
+        with -q only warnings and errors, with -v everything.
 
         SIGINT, SIGTERM and SIGHUP let it finish what is under way, and a second one cancels that;
         SIGUSR1 logs the tree. The exit code is 130, 143 or 129 after a signal, 0 at an end without
