@@ -21,8 +21,8 @@ app = App(
     help="Stage files and attach them to codex turns, supervised: nothing is lost or leaked.\n\n"
     "codex-actors COMMAND --help tells more about a command; without COMMAND: run.\n\n"
     "TIME is seconds, or 90s, 5m, 12h, 7d, inf; SIZE is bytes, or 500K, 10MiB, 2G.\n\n"
-    "Exit codes: 0 it worked, 1 it did not, 2 it was asked wrongly, 3 no supervisor runs, 4 it cannot be reached, "
-    "5 some of it worked.",
+    "Exit codes: 0 it worked, 1 it did not, 2 it was asked wrongly, 3 no supervisor runs, "
+    "4 it cannot be reached, 5 some of it worked.",
     version=lambda: version("codex-actors"),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
