@@ -1,21 +1,23 @@
 """Owns what has happened lately in a supervisor process: the last events, of its tree and files.
 
-Invariant: numbered without gaps from 1, bounded; whoever follows is told each once, in order. Must
-not know who asks.
+Invariant: numbered without gaps from 1, bounded in number and in the length of every text; whoever
+follows is told each once, in order. Must not know who asks.
 """
 
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from codex_actors import Event as TreeEvent
 from codex_actors.files import Event as FileEvent
-from codex_actors.telemetry.text import timestamp
+from codex_actors.telemetry.text import shortened, timestamp
 
 __all__ = ["History", "Record", "matches"]
 
 KEPT = 1_000
+LONGEST = 2_000
+"""Characters of a text: names, and messages with names in them, are whatever clients send."""
 
 Record = dict[str, Any]
 Follower = Callable[[Record], object]
@@ -82,10 +84,28 @@ class History:
     def _add(self, kind: str, text: str, data: dict[str, Any]) -> None:
         self._number += 1
         now = timestamp(datetime.now(UTC))
-        record = {**data, "seq": self._number, "time": now, "kind": kind, "text": text}
+        record: Record = {
+            **_bounded(data),
+            "seq": self._number,
+            "time": now,
+            "kind": kind,
+            "text": shortened(text, LONGEST),
+        }
         self._records.append(record)
         for follower in tuple(self._followers.values()):
             follower(record)
+
+
+def _bounded(value: Any) -> Any:
+    """Return JSON-ready data with no long text in it."""
+    if isinstance(value, str):
+        return shortened(value, LONGEST)
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {key: _bounded(each) for key, each in members.items()}
+    if isinstance(value, list):
+        return [_bounded(each) for each in cast("list[object]", value)]
+    return value
 
 
 def matches(record: Record, kinds: tuple[str, ...], path: str | None = None) -> bool:

@@ -15,11 +15,13 @@ import trio
 from attrs import define, field
 
 from codex_actors.control.errors import Leaving, NotFound, OperationCancelled
-from codex_actors.telemetry.text import timestamp
+from codex_actors.telemetry.text import shortened, timestamp
 
 __all__ = ["Operation", "Operations"]
 
 REMEMBERED = 64
+LONGEST = 2_000
+"""Characters of a name, and of a message, which may hold names."""
 
 
 @define(eq=False, kw_only=True)
@@ -101,7 +103,7 @@ class Operations:
         operation = Operation(
             id=next(self._numbers),
             kind=kind,
-            what=what,
+            what=shortened(what, LONGEST),
             begun=trio.current_time(),
             begun_at=datetime.now(UTC),
         )
@@ -115,7 +117,7 @@ class Operations:
         except Exception as error:
             cancelled = isinstance(error, OperationCancelled)
             operation.state = "cancelled" if cancelled else "failed"
-            operation.error = str(error)
+            operation.error = shortened(str(error), LONGEST)
             raise
         finally:
             if operation.state == "running":  # the client has gone, or the process goes

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, cast
 from attrs import field, frozen
 
 from codex_actors.telemetry.levels import Level
-from codex_actors.telemetry.text import one_line, timestamp, visible
+from codex_actors.telemetry.text import one_line, shortened, timestamp, visible
 
 __all__ = ["LogFormat", "Record", "as_json", "as_text", "format_record", "traceback_of"]
 
@@ -24,6 +24,8 @@ LogFormat: TypeAlias = Literal["text", "json"]
 # A traceback of a recursion has a thousand frames; the first and the last tell.
 _FRAMES = 32
 _MOST = 16 * 1024
+# Of a message or a field: what strangers call things may be of any length.
+_TEXT = 20_000
 
 
 @frozen(kw_only=True)
@@ -54,7 +56,8 @@ def format_record(record: Record, form: LogFormat) -> str:
 
 def as_text(record: Record) -> str:
     """Return a line for people."""
-    line = f"{_moment(record.time)} {record.level.name.lower():7} {one_line(record.message)}\n"
+    message = one_line(shortened(record.message, _TEXT))
+    line = f"{_moment(record.time)} {record.level.name.lower():7} {message}\n"
     if not record.traceback:
         return line
     return line + "".join(f"    {visible(each)}\n" for each in record.traceback.splitlines())
@@ -66,7 +69,7 @@ def as_json(record: Record) -> str:
         "time": _moment(record.time),
         "level": record.level.name.lower(),
         "event": record.event,
-        "message": record.message,
+        "message": shortened(record.message, _TEXT),
     }
     document = {**own, **record.fields, **own}  # the order of the first, the values of the last
     if record.traceback:
@@ -89,8 +92,10 @@ def _moment(time: float) -> str:
 def _plain(value: object) -> object:
     """Return what JSON has, of what events carry; numbers that JSON has not become text."""
     match value:
-        case None | bool() | str() | int():
+        case None | bool() | int():
             return value
+        case str():
+            return shortened(value, _TEXT)
         case float():
             return value if math.isfinite(value) else str(value).replace("inf", "infinity")
         case Mapping():
@@ -99,4 +104,4 @@ def _plain(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [_plain(each) for each in cast("list[object]", value)]
         case _:
-            return str(value)
+            return shortened(str(value), _TEXT)

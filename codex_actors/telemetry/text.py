@@ -6,7 +6,7 @@ Invariant: what comes out can be printed anywhere and steers no terminal. Knows 
 from datetime import datetime
 from itertools import pairwise
 
-__all__ = ["duration", "one_line", "timestamp", "visible"]
+__all__ = ["duration", "one_line", "shortened", "timestamp", "visible"]
 
 _SHORT = 10.0
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
@@ -43,3 +43,10 @@ def duration(seconds: float) -> str:
             whole, rest = divmod(left, larger)
             return f"{whole}{name}{rest // smaller:02}{part}"
     return f"{left}s"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return text of at most so many characters, and how many more there were."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]} [... {len(text) - most:,} more characters]"

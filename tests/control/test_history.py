@@ -1,5 +1,7 @@
 """What has happened lately."""
 
+import json
+
 import pytest
 
 from codex_actors import ChildStarted
@@ -50,6 +52,20 @@ def test_followers_are_told_each_once() -> None:
     history.add_tree_event(_started("after"))
 
     assert told == [2]
+
+
+def test_no_text_is_kept_that_is_long() -> None:
+    """A thousand events have a bounded size, whatever names there are in them."""
+    history = History()
+
+    history.add_file_event(
+        Event("codex.attachment.failed", {"count": 1}, {"name": "n" * 1_000_000})
+    )
+
+    (record,) = history.records()
+    assert len(json.dumps(record)) < 10_000
+    assert record["measurements"] == {"count": 1}
+    assert "998,000 more characters" in json.dumps(record)
 
 
 @pytest.mark.parametrize(

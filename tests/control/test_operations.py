@@ -1,5 +1,8 @@
 """The table of operations under way."""
 
+import json
+from contextlib import suppress
+
 import pytest
 import trio
 import trio.testing
@@ -117,3 +120,14 @@ async def test_memory_is_bounded() -> None:
 
     assert len(operations.ended()) == REMEMBERED
     assert operations.ended()[-1].what == str(REMEMBERED + 4)
+
+
+async def test_names_of_any_length_are_kept_in_short() -> None:
+    """What ended lately is remembered, not what it was called letter by letter."""
+    operations = Operations()
+
+    with suppress(ValueError), operations.admit("stage", "n" * 1_000_000):
+        raise ValueError("m" * 1_000_000)
+
+    (ended,) = operations.ended()
+    assert len(json.dumps(ended.to_dict())) < 10_000

@@ -81,3 +81,16 @@ def test_the_traceback_of_a_recursion_is_bounded() -> None:
     assert text.startswith("Traceback")
     assert len(text) < 20_000
     assert traceback_of(None) == ""
+
+
+def test_what_is_too_long_to_read_is_cut() -> None:
+    """Names come from strangers, and errors hold names; a document stays one."""
+    record = _record(
+        message="m" * 1_000_000, name="n" * 1_000_000, nested={"of": ["x" * 1_000_000]}
+    )
+
+    lines = as_text(record), as_json(record)
+
+    assert [len(line) < 100_000 for line in lines] == [True, True]
+    assert "[... 980,000 more characters]" in lines[0]
+    assert json.loads(lines[1])["name"].endswith("nnn [... 980,000 more characters]")
