@@ -12,7 +12,6 @@ from codex_actors.cli.exit_codes import OK, PARTIAL
 from codex_actors.cli.tables import print_table
 from codex_actors.cli.units import human_bytes
 from codex_actors.files import Attachment
-from codex_actors.files.model import attachment_from_dict
 from codex_actors.telemetry.text import duration
 
 Document = dict[str, Any]
@@ -32,7 +31,7 @@ def print_attachments(documents: Iterable[Document], empty: str = "") -> None:
                 attachment.checksum[:_DIGITS],
                 _expiry(attachment),
             )
-            for attachment in map(attachment_from_dict, documents)
+            for attachment in map(Attachment.from_dict, documents)
         ],
         empty,
     )
@@ -40,7 +39,7 @@ def print_attachments(documents: Iterable[Document], empty: str = "") -> None:
 
 def print_attachment(document: Document) -> None:
     """Print all that there is to say of one."""
-    attachment = attachment_from_dict(document)
+    attachment = Attachment.from_dict(document)
     print_table(
         ("ATTACHMENT", attachment.name),
         [

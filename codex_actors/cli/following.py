@@ -15,6 +15,7 @@ from typing import Any, final
 import trio
 from rich.text import Text
 
+from codex_actors._background import open_background
 from codex_actors.cli.output import SCHEMA, console
 from codex_actors.control.messages import Request
 from codex_actors.control.session import Session
@@ -75,17 +76,10 @@ async def follow(session: Session, request: Request, form: Callable[[Note], str]
             outcome.append(error)
         unwritten.end()
 
-    failure: OSError | None = None
-    async with trio.open_nursery() as nursery:
+    async with open_background() as nursery:
         nursery.start_soon(listen)
-        try:
-            while notes := await unwritten.take():
-                await write_out("".join(map(form, notes)))
-        except OSError as error:
-            failure = error
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        while notes := await unwritten.take():
+            await write_out("".join(map(form, notes)))
     (result,) = outcome
     if isinstance(result, Exception):
         raise result

@@ -13,6 +13,7 @@ from typing import Annotated, Any, final
 import trio
 from cyclopts import Parameter
 
+from codex_actors._background import open_background
 from codex_actors.cli.common import NO_OPTIONS, Common, Seconds
 from codex_actors.cli.errors import UsageError
 from codex_actors.cli.output import is_live
@@ -98,9 +99,8 @@ class _Watch:
 
 async def _until_quit(watch: _Watch) -> None:
     """Watch to the end, or until `q` or Ctrl-C."""
-    failure: Exception | None = None
     with _keyboard() as keyboard, trio.open_signal_receiver(*_HEARD) as signals:
-        async with trio.open_nursery() as nursery:
+        async with open_background() as nursery:
 
             async def listen() -> None:
                 async for number in signals:
@@ -117,13 +117,7 @@ async def _until_quit(watch: _Watch) -> None:
 
             nursery.start_soon(listen)
             nursery.start_soon(keyboard.wait_for_q, nursery.cancel_scope.cancel)
-            try:
-                await watch.run()
-            except Exception as error:  # noqa: BLE001 - raised again, out of the nursery
-                failure = error
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+            await watch.run()
 
 
 @contextmanager

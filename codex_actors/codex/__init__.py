@@ -35,9 +35,12 @@ from codex_actors.codex.events import TurnFailed as TurnFailed
 from codex_actors.codex.events import TurnStarted as TurnStarted
 from codex_actors.codex.events import UnknownEvent as UnknownEvent
 from codex_actors.codex.events import Usage as Usage
+from codex_actors.codex.events import event_to_dict as event_to_dict
 from codex_actors.codex.exec import TurnEvents as TurnEvents
 from codex_actors.codex.exec import exec_turn as exec_turn
 from codex_actors.codex.exec import open_exec_turn as open_exec_turn
 from codex_actors.codex.input_items import input_items as input_items
+from codex_actors.codex.options import Sandbox as Sandbox
 from codex_actors.codex.options import ThreadOptions as ThreadOptions
 from codex_actors.codex.result import TurnResult as TurnResult
+from codex_actors.codex.result import turn_result as turn_result

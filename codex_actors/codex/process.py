@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, final
 
 import trio
 
-from codex_actors.codex.background import open_background
+from codex_actors._background import open_background
 from codex_actors.codex.lines import LineReader, Tail
 
 if TYPE_CHECKING:

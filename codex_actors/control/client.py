@@ -15,6 +15,7 @@ from typing import Any, cast, final
 import trio
 from attrs import define, field
 
+from codex_actors._background import open_background
 from codex_actors.control.errors import NotRunning, RequestFailed, Unreachable
 from codex_actors.control.jsonrpc import (
     CANCEL,
@@ -73,17 +74,10 @@ async def open_client(path: Path, *, timeout: float = 5.0) -> AsyncGenerator["Cl
     stream = await _connect(path, timeout)
     try:
         client = Client(stream, path)
-        error: BaseException | None = None
-        async with trio.open_nursery() as nursery:
+        async with open_background() as nursery:
             nursery.start_soon(client.listen)
             nursery.start_soon(client.talk)
-            try:
-                yield client
-            except BaseException as raised:  # noqa: BLE001 - raised again, out of the nursery
-                error = raised
-            nursery.cancel_scope.cancel()
-        if error is not None:
-            raise error
+            yield client
     finally:
         stream.socket.close()
 

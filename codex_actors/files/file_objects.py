@@ -17,12 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from codex_actors.files.errors import InvalidFileObject
-from codex_actors.files.model import (
-    Attachment,
-    UploadedFile,
-    attachment_from_dict,
-    uploaded_from_dict,
-)
+from codex_actors.files.model import Attachment, UploadedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +78,7 @@ def attachment_from_file_object(source: FileObjectLike | Mapping[str, Any]) -> A
             its bytes), or was changed since.
     """
     document = _document(source)
-    attachment = _ours(document, "attachment", attachment_from_dict)
+    attachment = _ours(document, "attachment", Attachment.from_dict)
     if attachment is None:
         raise InvalidFileObject(
             f"the FileObject {document.get('id')!r} was not made from an attachment: stage the "
@@ -112,7 +107,7 @@ def uploaded_from_file_object(
             attachment and no remote file, or comes from the API and `attachment` is missing.
     """
     document = _document(source)
-    known = _ours(document, "uploaded", uploaded_from_dict)
+    known = _ours(document, "uploaded", UploadedFile.from_dict)
     if known is not None:
         _check_same(document, known)
         return known

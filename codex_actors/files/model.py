@@ -25,8 +25,6 @@ __all__ = [
     "Metrics",
     "UploadedFile",
     "VerifyReport",
-    "attachment_from_dict",
-    "uploaded_from_dict",
 ]
 
 Algorithm = Literal["blake3", "sha256"]
@@ -83,6 +81,12 @@ class Attachment:
         data["ttl_ms"] = self.ttl_ms
         return data
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Attachment":
+        """Return the attachment that `to_dict` described."""
+        ttl = math.inf if data["ttl"] == INFINITY else data["ttl"]
+        return _json.structure({**data, "ttl": ttl}, cls)
+
     @property
     def ttl_ms(self) -> int | str:
         """The time to live in the Elixir SDK's form: milliseconds, or "infinity"."""
@@ -117,6 +121,11 @@ class UploadedFile:
         """Return JSON-ready data."""
         data: dict[str, Any] = _json.unstructure(self)
         return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "UploadedFile":
+        """Return the uploaded file that `to_dict` described."""
+        return _json.structure(data, cls)
 
 
 @frozen(kw_only=True)
@@ -287,17 +296,6 @@ class FilesConfig:
     max_count: int | None = field(default=None, validator=validators.optional(_count(0)))
     max_transfers: int = field(default=8, validator=_count(1))
     max_queued: int = field(default=1024, validator=_count(0))
-
-
-def attachment_from_dict(data: dict[str, Any]) -> Attachment:
-    """Return the attachment that `Attachment.to_dict` described."""
-    ttl = math.inf if data["ttl"] == INFINITY else data["ttl"]
-    return _json.structure({**data, "ttl": ttl}, Attachment)
-
-
-def uploaded_from_dict(data: dict[str, Any]) -> UploadedFile:
-    """Return the uploaded file that `UploadedFile.to_dict` described."""
-    return _json.structure(data, UploadedFile)
 
 
 def _iso(moment: datetime) -> str:

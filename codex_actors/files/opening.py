@@ -25,6 +25,7 @@ from codex_actors.files.errors import FilesError
 from codex_actors.files.facade import Files
 from codex_actors.files.model import FilesConfig
 from codex_actors.files.store.claim import settle
+from codex_actors.files.store.directory import prepare_staging_dir
 from codex_actors.files.telemetry import EventHandler
 from codex_actors.files.tree import tree_of
 
@@ -110,6 +111,17 @@ class PreparedFiles:
         if not isinstance(supervisor, Supervisor):
             raise TypeError(_NOT_OURS)
         return Files(supervisor, self.environment.events)
+
+    async def make_directory(self) -> Path:
+        """Have the staging directory made, if it is not there; return its supervisor's lock file.
+
+        Raises:
+            StagingDirRefused: It cannot be used.
+        """
+        layout = await self.environment.blocking.run(
+            prepare_staging_dir, self.root, self.environment.disk
+        )
+        return layout.supervisor_lock
 
     @asynccontextmanager
     async def settled(self) -> AsyncGenerator[None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import trio
 
-from codex_actors.codex.background import open_background
+from codex_actors._background import open_background
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

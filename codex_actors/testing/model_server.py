@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from codex_actors.codex.background import open_background
+from codex_actors._background import open_background
 from codex_actors.codex.toml import config_arguments
 from codex_actors.testing.provider import ModelServer
 from codex_actors.testing.responses import assistant_message

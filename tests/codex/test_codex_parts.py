@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_actors.codex import CodexNotFound, ThreadOptions, find_codex
-from codex_actors.codex.background import open_background
 from codex_actors.codex.lines import LineReader, LineTooLong, Tail
 from codex_actors.codex.links import open_links, safe_parent
 from codex_actors.codex.manifest import manifest, prompt_with_manifest
@@ -242,28 +241,6 @@ async def test_tail_keeps_the_end() -> None:
 
     assert tail.text() == "xxxthe end"
     assert tail.ended.is_set()
-
-
-async def test_background_passes_the_bodys_error_bare() -> None:
-    """Neither a group of one around it, nor tasks that outlive it."""
-    ended = False
-
-    async def work() -> None:
-        nonlocal ended
-        try:
-            await trio.sleep_forever()
-        finally:
-            ended = True
-
-    async def body() -> None:
-        async with open_background() as nursery:
-            nursery.start_soon(work)
-            await trio.testing.wait_all_tasks_blocked()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        await body()
-    assert ended
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_support import Desk, request, serving, stranger
@@ -293,6 +294,7 @@ async def test_when_all_are_busy_the_next_is_told() -> None:
             assert (told["id"], told["error"]["code"]) == (None, -32005)
         await inside.send({"jsonrpc": "2.0", "method": "$/cancel", "params": {"id": 1}})
         answer = await inside.hear()
+        await trio.testing.wait_all_tasks_blocked()  # the server knows that all is sent
         async with stranger(path) as late:
             served = await late.ask()
 

@@ -6,7 +6,7 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from codex_actors.codex.background import open_background
+from codex_actors._background import open_background
 from codex_actors.control.pacing import Pace
 
 

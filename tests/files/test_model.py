@@ -17,7 +17,6 @@ from codex_actors.files import (
     Metrics,
 )
 from codex_actors.files.attaching import attach, detach
-from codex_actors.files.model import attachment_from_dict
 
 ATTACHMENT = Attachment(
     name="hello.txt",
@@ -64,7 +63,7 @@ def test_for_ever_is_called_infinity() -> None:
 @pytest.mark.parametrize("attachment", [ATTACHMENT, FOREVER])
 def test_data_gives_the_attachment_back(attachment: Attachment) -> None:
     """Nothing is lost."""
-    assert attachment_from_dict(attachment.to_dict()) == attachment
+    assert Attachment.from_dict(attachment.to_dict()) == attachment
 
 
 def test_reports_and_metrics_are_data_too() -> None:

@@ -17,8 +17,8 @@ import trio
 from attrs import field, frozen
 
 from codex_actors import ChildSpec, SupervisorSpec
+from codex_actors._background import open_background
 from codex_actors.codex.app_server.connection import Connection
-from codex_actors.codex.background import open_background
 from codex_actors.codex.errors import CodexError
 from codex_actors.codex.lines import Tail
 from codex_actors.codex.process import STDERR_KEPT, open_codex_process

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import trio
 
+from codex_actors._background import wait_first
 from codex_actors.codex.app_server.connection import REQUEST_TIMEOUT, Connection, Pending
 from codex_actors.codex.app_server.ledger import Ledger
 from codex_actors.codex.app_server.params import (
@@ -25,7 +26,6 @@ from codex_actors.codex.app_server.params import (
 from codex_actors.codex.app_server.turns import Turn
 from codex_actors.codex.app_server.wire import Failure
 from codex_actors.codex.arguments import check_prompt, check_timeout
-from codex_actors.codex.background import wait_first
 from codex_actors.codex.delivery import OpenDelivery, check_kind, open_delivery
 from codex_actors.codex.errors import CodexError, TurnInterrupted, TurnTimeout
 from codex_actors.codex.result import turn_result

@@ -6,20 +6,23 @@ that goes ends its codex. Neither prompt, answer nor environment is kept in the 
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from attrs import asdict
 
-from codex_actors.codex import Event, ThreadOptions, TurnResult, open_exec_turn
-from codex_actors.codex.events import event_to_dict
-from codex_actors.codex.result import turn_result
+from codex_actors.codex import (
+    Event,
+    Sandbox,
+    ThreadOptions,
+    TurnResult,
+    event_to_dict,
+    open_exec_turn,
+    turn_result,
+)
 from codex_actors.control import messages
 from codex_actors.control.errors import InvalidParams
 from codex_actors.control.service import Service
 from codex_actors.control.session import Notify
-
-if TYPE_CHECKING:
-    from codex_actors.codex.options import Sandbox
 
 __all__ = ["exec_"]
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import trio
 from attrs import field, frozen
 
-from codex_actors.codex.background import open_background
+from codex_actors._background import open_background
 from codex_actors.control import messages
 from codex_actors.control.choosing import choose
 from codex_actors.control.errors import NoSupervisor, OperationCancelled

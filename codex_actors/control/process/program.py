@@ -36,7 +36,6 @@ from codex_actors.control.process.trees import NamedTree
 from codex_actors.control.service import Service
 from codex_actors.files import FilesConfig, FilesError
 from codex_actors.files.opening import PreparedFiles, files_error_of
-from codex_actors.files.store.directory import prepare_staging_dir
 from codex_actors.telemetry.levels import Level
 from codex_actors.telemetry.log import Log
 from codex_actors.telemetry.tree_text import draw_tree
@@ -177,15 +176,12 @@ class _Program:
         with claim_address(self._plan.address) as listener:
             async with AsyncExitStack() as stack:
                 if files is not None:
-                    environment = files.environment
-                    layout = await environment.blocking.run(
-                        prepare_staging_dir, files.root, environment.disk
-                    )
+                    lock = await files.make_directory()
                     what = f"a supervisor runs the files in {files.root}"
-                    stack.enter_context(hold_lock(layout.supervisor_lock, what))
+                    stack.enter_context(hold_lock(lock, what))
                     await stack.enter_async_context(files.settled())
                     history = self._service.history
-                    stack.callback(environment.events.attach(history.add_file_event))
+                    stack.callback(files.environment.events.attach(history.add_file_event))
                 self._background.start_soon(self._serve, listener)
                 self._background.start_soon(self._manager.keep_alive)
                 try:

@@ -1,4 +1,4 @@
-"""Owns running tasks beside the body of an `async with`.
+"""Owns running tasks beside the body of an `async with`, for all who do that around the framework.
 
 Invariant: the tasks end with the body, and the body's own error leaves the block bare, not in a
 group of one: a caller's `except CodexError` must see it. Must not know what the tasks do.
@@ -7,7 +7,7 @@ group of one: a caller's `except CodexError` must see it. Must not know what the
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
@@ -36,10 +36,19 @@ async def open_background() -> AsyncGenerator[trio.Nursery]:
     async with trio.open_nursery() as nursery:
         try:
             yield nursery
-        except trio.Cancelled:
-            raise
-        except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery
-            body_error = error
+        except BaseException as error:
+            # A cancellation may be the nursery's own, and must not pass it by.
+            if _has_cancelled(error):
+                raise
+            body_error = error  # raised again below, outside of the nursery
         nursery.cancel_scope.cancel()
     if body_error is not None:
         raise body_error
+
+
+def _has_cancelled(error: BaseException) -> bool:
+    """Whether it is a cancellation, or a group with one in it, as of a nursery in the block."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return group.subgroup(trio.Cancelled) is not None
+    return isinstance(error, trio.Cancelled)
