@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.text import Text
 
 from codex_actors.cli.following import json_line, styled, write_out
-from codex_actors.cli.output import console, is_live, notice
+from codex_actors.cli.output import console, is_live, notice, stdout_width
 from codex_actors.cli.tables import cut
 from codex_actors.cli.top_frame import screen
 
@@ -83,7 +83,7 @@ class _Screen:
 
 
 class _Lines:
-    """A pipe or a file: one frame after the other."""
+    """A pipe, a file or a terminal that only prints: one frame after the other."""
 
     def __init__(self) -> None:
         self._waits = False
@@ -95,7 +95,7 @@ class _Lines:
 
     def form(self, frame: dict[str, Any]) -> str:
         """Return what is written: a page for people, with an empty line at its end."""
-        return "".join(map(styled, [*screen(frame), Text()]))
+        return "".join(map(styled, [*screen(frame, stdout_width()), Text()]))
 
     def redraw(self) -> None:
         """See `Display`; a page has no size."""

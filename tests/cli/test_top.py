@@ -65,6 +65,18 @@ async def test_on_a_terminal(beside: Supervised, by_key: bool) -> None:
         assert "Traceback" not in terminal.shown
 
 
+async def test_on_a_terminal_that_only_prints(beside: Supervised) -> None:
+    """Page after page, no wider than such a terminal is."""
+    env = beside.environment({"TERM": "dumb"})
+    command = beside.command("top", "-n", "1")
+    async with open_terminal(command, beside.directory, env) as terminal:
+        code = await terminal.wait()
+
+    assert code == 0
+    assert "\x1b" not in terminal.shown
+    assert max(map(len, terminal.shown.splitlines())) == 80
+
+
 async def test_suspended_it_lends_the_terminal(beside: Supervised) -> None:
     """Ctrl-Z: the shell has screen and keys; after fg there is the picture, and q is heard."""
     env = beside.environment({"TERM": "xterm"})
