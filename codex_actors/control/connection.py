@@ -23,13 +23,13 @@ from codex_actors.control.jsonrpc import (
     Invalid,
     encode,
     failure,
-    is_long,
     success,
 )
 from codex_actors.control.limits import Limits
 from codex_actors.control.lines import Lines
 from codex_actors.control.notes import Notes
 from codex_actors.control.outbox import Outbox
+from codex_actors.control.pieces import encode_in_pieces, is_long
 from codex_actors.control.session import Answer, Notify
 
 __all__ = ["Connection", "Report", "Shared"]
@@ -274,7 +274,7 @@ class Connection:
             async with self._making:
                 await self._outbox.wait_room()
                 return await trio.to_thread.run_sync(
-                    encode, document, limiter=self._encoders, abandon_on_cancel=True
+                    encode_in_pieces, document, limiter=self._encoders, abandon_on_cancel=True
                 )
         finally:
             self._long -= 1

@@ -33,7 +33,6 @@ __all__ = [
     "call",
     "encode",
     "failure",
-    "is_long",
     "note",
     "parse_answer",
     "parse_line",
@@ -56,8 +55,6 @@ CANCEL = "$/cancel"
 
 Id: TypeAlias = "str | int | None"
 Document: TypeAlias = dict[str, Any]
-
-_LONG = 64 * 2**10
 
 
 @frozen
@@ -245,28 +242,3 @@ def encode(document: object) -> bytes:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return text.encode("ascii") + b"\n"
-
-
-def is_long(document: object, limit: int = _LONG) -> bool:
-    """Tell, in a time that `limit` bounds, whether a document has more than about `limit` bytes."""
-    left = limit
-    stack = [document]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, str):
-            left -= len(value)
-        elif isinstance(value, dict):
-            members = cast("dict[object, object]", value)
-            left -= 4 * len(members)
-            if left >= 0:
-                stack += [*members, *members.values()]
-        elif isinstance(value, list | tuple):
-            elements = cast("list[object]", value)
-            left -= 2 * len(elements)
-            if left >= 0:
-                stack += elements
-        else:
-            left -= value.bit_length() // 3 if isinstance(value, int) else 4
-        if left < 0:
-            return True
-    return False

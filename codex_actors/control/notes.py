@@ -7,8 +7,9 @@ nothing is told after the answer. Must not know what is told.
 from collections.abc import Callable
 from typing import Any, final
 
-from codex_actors.control.jsonrpc import Id, encode, is_long, note
+from codex_actors.control.jsonrpc import Id, encode, note
 from codex_actors.control.outbox import Outbox
+from codex_actors.control.pieces import is_long
 
 __all__ = ["Notes"]
 

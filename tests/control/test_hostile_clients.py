@@ -181,8 +181,8 @@ async def test_a_client_that_never_reads_is_closed() -> None:
 
 
 async def test_a_long_answer_arrives_whole_while_others_are_served() -> None:
-    """Fifty megabytes; nobody waits for its making or sending."""
-    rows = [{"name": "x" * 40, "number": number, "more": [1, 2, 3]} for number in range(600_000)]
+    """Twelve megabytes; nobody waits for its making or sending."""
+    rows = [{"name": "x" * 40, "number": number, "more": [1, 2, 3]} for number in range(150_000)]
     desk = Desk(rows=lambda _params, _notify: rows)
     async with serving(desk.answer) as path, stranger(path) as client, honest(path) as took:
         answer = await client.ask("rows")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wire_support import documents, texts
 
 from codex_actors.control.jsonrpc import (
     INVALID_REQUEST,
@@ -19,22 +20,12 @@ from codex_actors.control.jsonrpc import (
     Result,
     encode,
     failure,
-    is_long,
     note,
     parse_answer,
     parse_line,
     success,
 )
 
-texts = st.text(alphabet=st.characters())  # lone surrogates, too
-documents = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | texts,
-    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
-)
 members = st.fixed_dictionaries(
     {},
     optional={
@@ -174,22 +165,3 @@ def test_what_json_has_no_form_for_is_refused() -> None:
     for thing in (object(), b"bytes", {(1, 2): 3}):
         with pytest.raises(TypeError):
             encode(thing)
-
-
-@given(documents, st.integers(0, 300))
-def test_a_document_counts_as_long_by_about_its_length(document: Any, limit: int) -> None:
-    """Within what escapes and punctuation make of it."""
-    length = len(json.dumps(document))
-
-    said = is_long(document, limit)
-
-    assert said or length <= 12 * limit + 20
-    assert not said or length * 3 + 5 >= limit
-
-
-def test_a_circular_document_is_long() -> None:
-    """Looking ends."""
-    circular: list[Any] = []
-    circular.append(circular)
-
-    assert is_long(circular)

@@ -1,4 +1,4 @@
-"""A served socket, somebody who answers at it, and a client that may say anything."""
+"""A served socket, somebody who answers at it, a client that may say anything, and what it says."""
 
 import json
 import tempfile
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 
 import trio
 from attrs import frozen
+from hypothesis import strategies as st
 
 from codex_actors.control.claim import claim_address
 from codex_actors.control.limits import Limits
@@ -20,6 +21,16 @@ from codex_actors.control.session import Answer, Notify
 
 PATIENCE = 20.0
 """Seconds after which a test has failed."""
+
+texts = st.text(alphabet=st.characters())  # lone surrogates, too
+documents = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+)
 
 
 @frozen(kw_only=True)
