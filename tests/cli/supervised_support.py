@@ -6,26 +6,8 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import trio
-from attrs import field, frozen
 from cli_support import CommandLine
-from process_support import Output
-
-PATIENCE = 60
-
-
-@frozen
-class Going:
-    """A verb that goes on."""
-
-    process: trio.Process
-    out: Output = field(factory=Output)
-    err: Output = field(factory=Output)
-
-    async def wait(self) -> int:
-        """Wait for its end; the exit code."""
-        with trio.fail_after(PATIENCE):
-            return await self.process.wait()
+from process_support import PATIENCE, Going, going
 
 
 class Supervised(CommandLine):
@@ -75,26 +57,9 @@ class Supervised(CommandLine):
     @asynccontextmanager
     async def going_on(self, *arguments: str) -> AsyncGenerator[Going]:
         """Run a verb that does not end by itself; it is killed when the block is left."""
-        process = await trio.lowlevel.open_process(
-            self.command(*arguments),
-            cwd=self.directory,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        going = Going(process)
-        async with process.stdout, process.stderr, trio.open_nursery() as nursery:
-            nursery.start_soon(going.out.read, process.stdout)
-            nursery.start_soon(going.err.read, process.stderr)
-            try:
-                yield going
-            finally:
-                process.kill()
-                with trio.CancelScope(shield=True):
-                    await process.wait()
+        command = self.command(*arguments)
+        async with going(command, self.directory, self.environment(), Going) as verb:
+            yield verb
 
     def wait(self) -> int:
         """Wait for its end; the exit code."""

@@ -1,18 +1,14 @@
 """What the tests of file verbs share: the same command line alone, and beside a supervisor."""
 
 import json
-import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import trio
-from attrs import field, frozen
 from cli_support import CommandLine, Done
-from process_support import Launcher, Output, Running
+from process_support import Going, Launcher, Running, going
 
-PATIENCE = 60
 ALONE, SUPERVISED = "alone", "supervised"
 MODES = (ALONE, SUPERVISED)
 
@@ -35,20 +31,6 @@ for line in commands:
 """
 
 
-@frozen
-class Going:
-    """A verb under way."""
-
-    process: trio.Process
-    out: Output = field(factory=Output)
-    err: Output = field(factory=Output)
-
-    async def wait(self) -> int:
-        """Wait for its end; the exit code."""
-        with trio.fail_after(PATIENCE):
-            return await self.process.wait()
-
-
 class Asking(CommandLine):
     """A command line that asks the supervisor of its directory, where one runs.
 
@@ -67,8 +49,7 @@ class Asking(CommandLine):
         self._mine = mine or {}
         self._theirs = theirs or {}
         self.running: Running | None = None
-        self._shell: trio.Process | None = None
-        self._answers = Output()
+        self._shell: Going | None = None
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """What verbs see."""
@@ -77,16 +58,16 @@ class Asking(CommandLine):
     async def ask(self, *arguments: str) -> Done:
         """Run a verb to its end, in the process that runs such verbs one after the other."""
         assert self._shell is not None
-        assert self._shell.stdin is not None
-        number = len(self._answers.lines)
-        await self._shell.stdin.send_all(f"{json.dumps(arguments)}\n".encode())
-        return Done(*json.loads(await self._answers.line(number)))
+        number = len(self._shell.out.lines)
+        await self._shell.tell(f"{json.dumps(arguments)}\n")
+        return Done(*json.loads(await self._shell.out.line(number)))
 
     @asynccontextmanager
     async def shell(self) -> AsyncGenerator[None]:
         """Have that process while a block runs."""
-        async with self._start([sys.executable, "-c", _SHELL], self.environment()) as going:
-            self._shell, self._answers = going.process, going.out
+        command = [sys.executable, "-c", _SHELL]
+        async with going(command, self.directory, self.environment(), Going) as shell:
+            self._shell = shell
             yield
 
     @asynccontextmanager
@@ -95,8 +76,8 @@ class Asking(CommandLine):
     ) -> AsyncGenerator[Going]:
         """Start a verb in a process of its own; it is killed when the block is left."""
         command = [sys.executable, "-m", "codex_actors", *arguments]
-        async with self._start(command, self.environment(env)) as going:
-            yield going
+        async with going(command, self.directory, self.environment(env), Going) as verb:
+            yield verb
 
     @asynccontextmanager
     async def supervisor(self, *options: str) -> AsyncGenerator[Running]:
@@ -105,30 +86,6 @@ class Asking(CommandLine):
             await running.ready()
             self.running = running
             yield running
-
-    @asynccontextmanager
-    async def _start(self, command: list[str], env: dict[str, str]) -> AsyncGenerator[Going]:
-        process = await trio.lowlevel.open_process(
-            command,
-            cwd=self.directory,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        going = Going(process)
-        async with process.stdin, process.stdout, process.stderr, trio.open_nursery() as nursery:
-            nursery.start_soon(going.out.read, process.stdout)
-            nursery.start_soon(going.err.read, process.stderr)
-            try:
-                yield going
-            finally:
-                process.kill()
-                with trio.CancelScope(shield=True):
-                    await process.wait()
 
 
 @asynccontextmanager

@@ -4,15 +4,17 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from cli_support import CommandLine
 
 PATIENCE = 60
+
+G = TypeVar("G", bound="Going")
 
 
 class Output:
@@ -61,13 +63,27 @@ class Output:
             self._news.notify_all()
 
 
-class Running:
-    """A running `python -m codex_actors run`."""
+class Going:
+    """A process that goes on."""
 
     def __init__(self, process: trio.Process) -> None:
         self.process = process
         self.out = Output()
         self.err = Output()
+
+    async def tell(self, text: str) -> None:
+        """Have it read a text."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(text.encode())
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code."""
+        with trio.fail_after(PATIENCE):
+            return await self.process.wait()
+
+
+class Running(Going):
+    """A running `python -m codex_actors run`."""
 
     async def ready(self) -> str:
         """Wait until it is; its line."""
@@ -84,13 +100,38 @@ class Running:
 
     async def go_on(self) -> None:
         """Let the job that waits for a line go on."""
-        assert self.process.stdin is not None
-        await self.process.stdin.send_all(b"\n")
+        await self.tell("\n")
 
-    async def wait(self) -> int:
-        """Wait for its end; the exit code."""
-        with trio.fail_after(PATIENCE):
-            return await self.process.wait()
+
+@asynccontextmanager
+async def going(
+    command: Sequence[str],
+    directory: Path,
+    env: Mapping[str, str],
+    kind: Callable[[trio.Process], G],
+) -> AsyncGenerator[G]:
+    """Have a process run, its streams read, while a block does; then it is killed."""
+    process = await trio.lowlevel.open_process(
+        command,
+        cwd=directory,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    one = kind(process)
+    async with process.stdin, process.stdout, process.stderr, trio.open_nursery() as nursery:
+        nursery.start_soon(one.out.read, process.stdout)
+        nursery.start_soon(one.err.read, process.stderr)
+        try:
+            yield one
+        finally:
+            process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
 
 
 class Launcher:
@@ -123,27 +164,9 @@ class Launcher:
         self, *arguments: str, env: dict[str, str] | None = None
     ) -> AsyncGenerator[Running]:
         """Start one."""
-        process = await trio.lowlevel.open_process(
-            self.arguments(*arguments),
-            cwd=self.directory,
-            env=self.environment(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        running = Running(process)
-        async with process.stdin, process.stdout, process.stderr, trio.open_nursery() as nursery:
-            nursery.start_soon(running.out.read, process.stdout)
-            nursery.start_soon(running.err.read, process.stderr)
-            try:
-                yield running
-            finally:
-                process.kill()
-                with trio.CancelScope(shield=True):
-                    await process.wait()
+        command, env = self.arguments(*arguments), self.environment(env)
+        async with going(command, self.directory, env, Running) as running:
+            yield running
 
     async def run(
         self, *arguments: str, env: dict[str, str] | None = None
