@@ -40,22 +40,21 @@ GARBAGE = [
 
 
 @asynccontextmanager
-async def honest(path: Path) -> AsyncGenerator[list[float]]:
-    """Somebody who asks all the time, and is answered each time; how long it took."""
-    took: list[float] = []
+async def honest(path: Path, at_least: int) -> AsyncGenerator[None]:
+    """Somebody who asks all the time is answered each time, so often while the block runs."""
+    served = 0
     async with stranger(path) as client, trio.open_nursery() as nursery:
 
         async def ask() -> None:
+            nonlocal served
             while True:
-                began = trio.current_time()
                 assert "result" in await client.ask()
-                took.append(trio.current_time() - began)
-                await trio.sleep(0.005)
+                served += 1
 
         nursery.start_soon(ask)
-        yield took
+        yield
         nursery.cancel_scope.cancel()
-    assert took
+    assert served >= at_least
 
 
 @pytest.mark.parametrize("line", GARBAGE, ids=lambda line: repr(line[:20]))
@@ -110,7 +109,7 @@ def test_whatever_is_sent_an_honest_client_is_served(pieces: list[bytes], leaves
 async def test_a_hundred_megabytes_without_a_newline_take_no_memory() -> None:
     """They are told of at once, and the line after them counts; others are served meanwhile."""
     chunk = b"x" * 2**20
-    async with serving(Desk().answer) as path, stranger(path) as client, honest(path) as took:
+    async with serving(Desk().answer) as path, stranger(path) as client, honest(path, 50):
         await client.stream.send_all(chunk * 2)
         error = await client.hear()
         before = _resident()
@@ -119,13 +118,11 @@ async def test_a_hundred_megabytes_without_a_newline_take_no_memory() -> None:
             await client.stream.send_all(chunk)
             most = max(most, _resident())
         after = await client.ask(params=None) if await _newline(client.stream) else None
-        at_worst = max(took)
 
     assert (error["id"], error["error"]["code"]) == (None, -32600)
     assert after is not None
     assert "-32600" in str(after)  # params of None
     assert most - before < 8 * 2**20
-    assert at_worst < 2
 
 
 async def _newline(stream: trio.SocketStream) -> bool:
@@ -184,12 +181,10 @@ async def test_a_long_answer_arrives_whole_while_others_are_served() -> None:
     """Twelve megabytes; nobody waits for its making or sending."""
     rows = [{"name": "x" * 40, "number": number, "more": [1, 2, 3]} for number in range(150_000)]
     desk = Desk(rows=lambda _params, _notify: rows)
-    async with serving(desk.answer) as path, stranger(path) as client, honest(path) as took:
+    async with serving(desk.answer) as path, stranger(path) as client, honest(path, 50):
         answer = await client.ask("rows")
-        at_worst = max(took)
 
     assert answer["result"] == rows
-    assert at_worst < 2
 
 
 async def test_an_answer_that_no_client_would_read_is_an_error() -> None:
@@ -208,7 +203,7 @@ async def test_clients_that_vanish_are_no_defects() -> None:
     """At every moment: at once, with answers unread, with requests unread."""
     desk = Desk(big=lambda _params, _notify: "x" * 300_000)
     line = json.dumps(request("big")).encode() + b"\n"
-    async with serving(desk.answer) as path, honest(path):
+    async with serving(desk.answer) as path, honest(path, 1):
         for sent in (b"", b"{", line, line * 3, line[:-1]):
             for waits in (0, 1, 5):
                 with socket.socket(socket.AF_UNIX) as client:
@@ -222,7 +217,7 @@ async def test_a_crowd_of_idle_clients_keeps_nobody_out(few_descriptors: None) -
     """A thousand connections, as many descriptors as are usual: the longest idle are closed."""
     command = [sys.executable, "-c", CROWD]
     desk = Desk()
-    async with serving(desk.answer) as path, honest(path) as took:
+    async with serving(desk.answer) as path, honest(path, 50):
         waiting = request("wait", 1)
         async with stranger(path) as busy:
             await busy.send(waiting)
@@ -232,12 +227,10 @@ async def test_a_crowd_of_idle_clients_keeps_nobody_out(few_descriptors: None) -
             async with stranger(path) as late:
                 served = await late.ask()
             is_kept = desk.cancelled.get("wait", 0)
-        at_worst = max(took)
 
     assert process.stdout == b"1000 connected, 872 closed\n"
     assert "result" in served
     assert not is_kept
-    assert at_worst < 2
 
 
 # Connects so often, and tells how many of these have been closed when all are.
