@@ -31,17 +31,25 @@ async def wait_first(*events: trio.Event) -> None:
 
 @asynccontextmanager
 async def open_background() -> AsyncGenerator[trio.Nursery]:
-    """Open a nursery whose tasks are cancelled when the body ends."""
+    """Open a nursery whose tasks are cancelled when the body ends.
+
+    When a task fails while the body's error ends the block, both leave it, in a group.
+    """
     body_error: BaseException | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            yield nursery
-        except BaseException as error:
-            # A cancellation may be the nursery's own, and must not pass it by.
-            if _has_cancelled(error):
-                raise
-            body_error = error  # raised again below, outside of the nursery
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            except BaseException as error:
+                # A cancellation may be the nursery's own, and must not pass it by.
+                if _has_cancelled(error):
+                    raise
+                body_error = error  # raised again below, outside of the nursery
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as failed:
+        if body_error is None:
+            raise
+        raise failed.derive([body_error, *failed.exceptions]) from None
     if body_error is not None:
         raise body_error
 

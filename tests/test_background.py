@@ -46,3 +46,24 @@ def test_a_task_that_ends_the_block_ends_it_quietly() -> None:
 
     # In a run of its own: that of another test would take a cancellation that strays for its own.
     assert trio.run(main) == "left"
+
+
+async def test_neither_error_hides_the_other() -> None:
+    """A task that fails while the error of the block ends it: both are told."""
+
+    async def fail_at_the_end() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise OSError("of the task")
+
+    async def body() -> None:
+        async with open_background() as nursery:
+            nursery.start_soon(fail_at_the_end)
+            await trio.testing.wait_all_tasks_blocked()
+            raise KeyError("of the block")
+
+    with pytest.raises(ExceptionGroup) as both:
+        await body()
+    assert both.value.subgroup(KeyError) is not None
+    assert both.value.subgroup(OSError) is not None

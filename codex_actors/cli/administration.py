@@ -11,7 +11,7 @@ from codex_actors.cli.errors import UsageError, print_error
 from codex_actors.cli.output import print_json, print_lines, status
 from codex_actors.cli.session import with_supervisor
 from codex_actors.cli.views import style_of
-from codex_actors.control.messages import RestartChild, StartChild, StopChild
+from codex_actors.control.messages.tree import ChildRequest
 from codex_actors.control.session import Session
 from codex_actors.telemetry.text import duration, one_line
 
@@ -22,9 +22,7 @@ Timeout = Annotated[
 TIMEOUT = 60.0
 
 
-def administer(
-    verb: str, request: StopChild | StartChild | RestartChild, timeout: float, common: Common
-) -> int:
+def administer(verb: str, request: ChildRequest, timeout: float, common: Common) -> int:
     """Have something done to a child, and tell what has come of it; blocks.
 
     Args:

@@ -12,7 +12,7 @@ import socket
 import stat
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import trio
@@ -154,18 +154,16 @@ def _remove_stale(path: Path) -> None:
 
 
 def _listen(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bind(listening, os.fspath(path))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        why = error.strerror or error
-        raise AddressRefused(f"there can be no socket at {path}: {why}") from error
-    except BaseException:
-        listening.close()
-        raise
-    listening.settimeout(0)
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        try:
+            bind(listening, os.fspath(path))
+            listening.listen(BACKLOG)
+        except OSError as error:
+            why = error.strerror or error
+            raise AddressRefused(f"there can be no socket at {path}: {why}") from error
+        listening.settimeout(0)
+        stack.pop_all()
     return listening
 
 

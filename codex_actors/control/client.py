@@ -39,6 +39,8 @@ __all__ = ["Client", "open_client"]
 CHUNK = 256 * 2**10
 # Seconds until connecting is tried again while a supervisor has not let in those before.
 PAUSE = 0.02
+# How that shows: the connection was not begun.
+_FULL = {errno.ENOTCONN, errno.EAGAIN}
 # Seconds in which a supervisor that reads nothing more may still say why.
 LAST_WORDS = 1.0
 
@@ -110,13 +112,10 @@ async def _knock(path: Path) -> trio.socket.SocketType:
             await connecting.connect(os.fspath(path))
             # On Linux a full queue makes a connection neither refused nor begun.
             connecting.getpeername()
-        except OSError as error:
+        except BaseException as error:
             connecting.close()
-            if error.errno not in {errno.ENOTCONN, errno.EAGAIN}:
-                raise
-        except BaseException:
-            connecting.close()
-            raise
+            if not (isinstance(error, OSError) and error.errno in _FULL):
+                raise  # a cancellation, too
         else:
             return connecting
         await trio.sleep(PAUSE)

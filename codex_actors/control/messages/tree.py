@@ -5,6 +5,7 @@ from attrs import frozen
 from codex_actors.control.messages.base import Request
 
 __all__ = [
+    "ChildRequest",
     "RestartChild",
     "StartChild",
     "StopChild",
@@ -25,36 +26,32 @@ class Tree(Request):
 
 
 @frozen(kw_only=True)
-class RestartChild(Request):
-    """Stop a child and start it again, at its place in the order.
+class ChildRequest(Request):
+    """The base of requests about one child.
 
     Attributes:
         path: The child.
     """
+
+    path: str
+
+
+@frozen(kw_only=True)
+class RestartChild(ChildRequest):
+    """Stop a child and start it again, at its place in the order."""
 
     method = "tree.restart"
-    path: str
 
 
 @frozen(kw_only=True)
-class StopChild(Request):
-    """Stop a child; its spec is kept.
-
-    Attributes:
-        path: The child.
-    """
+class StopChild(ChildRequest):
+    """Stop a child; its spec is kept."""
 
     method = "tree.stop"
-    path: str
 
 
 @frozen(kw_only=True)
-class StartChild(Request):
-    """Start a child that was stopped.
-
-    Attributes:
-        path: The child.
-    """
+class StartChild(ChildRequest):
+    """Start a child that was stopped."""
 
     method = "tree.start"
-    path: str
